@@ -1,0 +1,100 @@
+"""Study: the same from Python, in a script or a notebook."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hpo.best import BestConfig
+from hpo.errors import StudyError, UsageError
+from hpo.layout import DEFAULT_RESULTS, StudyFolder
+from hpo.observers import Observer
+from hpo.spec import StudySpec, load_study
+
+
+class Study:
+    """A study over a space that is given as a mapping, a file, or the name of a shipped file.
+
+    ``module`` is a LightningModule class, whose ``__init__`` arguments are searched under
+    ``space["model"]``; ``data`` is a LightningDataModule class (its arguments under
+    ``space["data"]``), or a pair of arrays, tensors or frames ``(x, y)``.
+
+    >>> study = Study("demo", space={
+    ...     "task": {"kind": "multiclass"}, "data": {"source": "iris"},
+    ...     "model": {"family": "mlp", "width": {"low": 8, "high": 64, "log": True}},
+    ...     "budget": {"trials": 3}})
+    >>> [parameter.name for parameter in study.spec.space.parameters()]
+    ['model.width']
+
+    Args:
+        name: the study's name, and its folder's.
+        space: sections of a study file.
+        module: searched instead of a family of ours.
+        data: used instead of a data source of ours.
+        results: the folder of all studies.
+        storage: an Optuna storage URL; one SQLite file under ``results`` by default.
+
+    Raises:
+        SpecError: if anything in the space is wrong; it names every mistake.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        space: Mapping[str, Any] | str | Path,
+        module: type | None = None,
+        data: Any = None,
+        results: str | Path = DEFAULT_RESULTS,
+        storage: str | None = None,
+    ) -> None:
+        self._results = Path(results)
+        self._storage = storage
+        if isinstance(space, Mapping):
+            space = _with_module(_with_data(space, data, name), module)
+        elif module is not None or data is not None:
+            raise UsageError("space", "is a file", "give a mapping beside module or data")
+        self.spec: StudySpec = load_study(space, name=name)
+
+    @property
+    def folder(self) -> StudyFolder:
+        """Where the records are."""
+        return StudyFolder(self._results / self.spec.name)
+
+    def run(self, *, observers: tuple[Observer, ...] = ()) -> BestConfig:
+        """Run to the end of the total budget, in this process; again means resume.
+
+        Raises:
+            StudyError: if no trial is complete, interrupted studies included.
+        """
+        from hpo.study import run_study
+
+        outcome = run_study(self.spec, self._results, storage=self._storage, observers=observers)
+        if outcome.best is None:
+            raise StudyError(self.spec.name, "no trial is complete", "run it again")
+        return outcome.best
+
+
+def _with_module(space: Mapping[str, Any], module: type | None) -> Mapping[str, Any]:
+    if module is None:
+        return space
+    from lightning_modules.plugins import lightning_module
+
+    lightning_module(module.__name__)(module)
+    return {**space, "model": {"family": module.__name__, **space.get("model", {})}}
+
+
+def _with_data(space: Mapping[str, Any], data: Any, name: str | None) -> Mapping[str, Any]:
+    if data is None:
+        return space
+    settings = space.get("data", {})
+    if isinstance(data, type):
+        from lightning_modules.plugins import data_module
+
+        data_module(data.__name__)(data)
+        return {**space, "data": {"source": data.__name__, **settings}}
+    from lightning_modules.data.arrays import give_arrays
+
+    if not isinstance(data, tuple) or len(data) != 2:
+        raise UsageError("data", "is no pair", "give a LightningDataModule class, or (x, y)")
+    give_arrays(name or "data", *data)
+    return {**space, "data": {"source": "arrays", "name": name or "data", **settings}}

@@ -1,0 +1,296 @@
+"""BestConfig: the best config of a study with everything needed to retrain and to judge it."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hpo.environment import describe
+from hpo.files import write_json
+from hpo.layout import StudyFolder
+from hpo.nodes import Scalar
+from hpo.records import TrialRecord, now_utc, ranked, read_record
+from hpo.spec import StudySpec
+from lightning_modules.result import RunResult
+
+BEST_SCHEMA = "hpo.best_config/1"
+SHARE_METRICS = ("accuracy", "val_acc", "val_accuracy")
+Json = dict[str, Any]
+
+
+class BestConfig(BaseModel):
+    """``best_config.json``; a reader keeps keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_name: Literal["hpo.best_config/1"] = Field("hpo.best_config/1", alias="schema")
+    summary: str
+    config: Json
+    config_sha256: str
+    searched: list[str]
+    metric: Json
+    test: Json
+    constraints: list[Json]
+    study: Json
+    training: Json
+    seeds: Json
+    data: Json
+    checkpoint: Json
+    environment: Json
+    expect: Json
+    reproduce: Json
+    null_because: dict[str, str]
+    """Why a value is null: its dotted path, and what fills it."""
+    created_utc: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestWriter:
+    """Writes ``best_config.json`` of one study after every finished trial."""
+
+    spec: StudySpec
+    folder: StudyFolder
+    metric: str
+    direction: str
+    uuid: str
+    freeze_text: str
+
+    @classmethod
+    def of(
+        cls, spec: StudySpec, folder: StudyFolder, *, metric: str, direction: str
+    ) -> "BestWriter":
+        """Return the writer of the study in ``folder``."""
+        return cls(
+            spec=spec,
+            folder=folder,
+            metric=metric,
+            direction=direction,
+            uuid=json.loads(folder.fingerprint.read_text(encoding="utf-8"))["uuid"],
+            freeze_text=folder.environment.read_text(encoding="utf-8"),
+        )
+
+    def write(self, records: Sequence[TrialRecord], *, time_s: float) -> bool:
+        """Write the file; return whether the trial that ended last is the best now."""
+        best = best_of(records, self.direction)
+        if best is None:
+            return False
+        described = self.describe(best, records, time_s=time_s)
+        if self.folder.best_config.exists():
+            previous = read_record(self.folder.best_config, BestConfig)
+            if previous.study["trial"] == best.number:
+                described = described.model_copy(update={"test": previous.test})
+        write_json(self.folder.best_config, described.model_dump(mode="json", by_alias=True))
+        return best.number == records[-1].number
+
+    def describe(
+        self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float
+    ) -> BestConfig:
+        """Return the best config of ``records``, which ``best`` is of."""
+        run = best.run
+        if run is None:
+            raise TypeError("a best trial always has a run")
+        return BestConfig.model_validate(
+            {
+                "schema": BEST_SCHEMA,
+                "summary": self._summary(best, records),
+                "config": best.config,
+                "config_sha256": best.config_sha256,
+                "searched": sorted(best.params),
+                "metric": self._metric(run, records),
+                "test": {"opened": 0, "value": None},
+                "constraints": [],
+                "study": self._study(best, records, time_s=time_s),
+                "training": _training(best.config, run),
+                "seeds": self._seeds(best),
+                "data": _data(best.config, run),
+                "checkpoint": {
+                    "path": f"trials/{best.number:04d}/{run.checkpoint.path}",
+                    "sha256": run.checkpoint.sha256,
+                    "bytes": run.checkpoint.bytes,
+                    "weights_only": True,
+                },
+                "environment": describe(
+                    device=run.device,
+                    threads=best.config["trainer"]["threads"],
+                    freeze_text=self.freeze_text,
+                ),
+                "expect": {"same_machine_abs": 0.0, "other_machine_abs": 0.005},
+                "reproduce": {"train": "hpo train best_config.json"},
+                "null_because": _nulls(best.config, run),
+                "created_utc": now_utc(),
+            }
+        )
+
+    def _summary(self, best: TrialRecord, records: Sequence[TrialRecord]) -> str:
+        text = f"{describe_config(best.config)}: {self.metric} {best.value:.4g} (one seed)"
+        default = default_of(records)
+        if default is not None and default.value is not None:
+            text += f", default {default.value:.4g}"
+        return text
+
+    def _metric(self, run: RunResult, records: Sequence[TrialRecord]) -> Json:
+        n_rows = run.data.n_rows.get("validation")
+        default = default_of(records)
+        share = self.metric in SHARE_METRICS and n_rows
+        return {
+            "name": self.metric,
+            "direction": self.direction,
+            "split": "validation",
+            "value": run.value,
+            "epoch": run.best_epoch,
+            "rule": "best validation",
+            "n_examples": n_rows,
+            "ci95_examples": wilson(run.value, n_rows) if share and n_rows else None,
+            "seeds": None,
+            "others": _others(run, self.metric),
+            "baseline": {
+                "default_config": default.value if default else None,
+                "majority_class": run.data.majority_class,
+            },
+        }
+
+    def _study(self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float) -> Json:
+        settings = self.spec.search.model_dump(mode="json")
+        counts = {state: 0 for state in ("complete", "pruned", "failed")}
+        for record in records:
+            counts[record.state] += 1
+        file = self.folder.study_file
+        return {
+            "name": self.spec.name,
+            "uuid": self.uuid,
+            "trial": best.number,
+            "rank_note": self._rank_note(best, records),
+            "sampler": {**settings["sampler"], "seed": settings["seed"]},
+            "pruner": settings["pruner"],
+            "file": {
+                "path": file.name,
+                "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "dims": len(self.spec.space.parameters()),
+            },
+            "trials": counts,
+            "budget": {
+                "epochs": round(sum(r.run.epochs_run for r in records if r.run), 4),
+                "train_seconds": round(sum(record.seconds for record in records), 3),
+                "wall_seconds": round(time_s, 3),
+            },
+        }
+
+    def _rank_note(self, best: TrialRecord, records: Sequence[TrialRecord]) -> str | None:
+        """Name the trials whose difference to the best is smaller than the split can tell."""
+        run = best.run
+        n_rows = run.data.n_rows.get("validation") if run else None
+        if self.metric not in SHARE_METRICS or not n_rows or best.value is None:
+            return None
+        low, _ = wilson(best.value, n_rows)
+        near = [
+            r.number
+            for r in ranked(records, self.direction)
+            if r.state == "complete" and r.value is not None and r.value >= low
+        ]
+        others = [number for number in near if number != best.number]
+        if not others:
+            return None
+        shown = ", ".join(map(str, others[:5])) + (" and more" if len(others) > 5 else "")
+        return f"trials {shown} lie within the 95 % interval of the validation split"
+
+    def _seeds(self, best: TrialRecord) -> Json:
+        return {
+            "study": self.spec.search.seed,
+            "trial": best.seed,
+            "split": best.config["data"].get("split_seed"),
+            "derivation": "first 4 bytes of sha256(study seed, unit separator, trial number)",
+        }
+
+
+def best_of(records: Sequence[TrialRecord], direction: str) -> TrialRecord | None:
+    """Return the best complete trial, None if there is none."""
+    complete = [record for record in records if record.state == "complete"]
+    return ranked(complete, direction)[0] if complete else None
+
+
+def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the record of the default config: trial 0."""
+    return next((r for r in records if r.number == 0 and "default" in r.notes), None)
+
+
+def describe_config(config: Mapping[str, Any]) -> str:
+    """Return a config in a few words: family and size, optimizer and lr."""
+    model = config["model"]
+    words = [str(model["family"])]
+    if model.get("layers"):
+        words.append("-".join(map(str, model["layers"])))
+    elif model.get("n_layers") is not None and model.get("width") is not None:
+        words.append(f"{model['n_layers']}×{model['width']}")
+    optimizer = config.get("optimizer")
+    if optimizer:
+        words.append(f"{optimizer['name']} lr {optimizer['lr']:.3g}")
+    else:
+        words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
+    return " ".join(words)
+
+
+def wilson(share: float, n: int) -> list[float]:
+    """Return the 95 % interval of a share of ``n`` rows (Wilson, 1927)."""
+    z = 1.959964
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    spread = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return [round(max(centre - spread, 0.0), 6), round(min(centre + spread, 1.0), 6)]
+
+
+def _others(run: RunResult, metric: str) -> Json:
+    """Return the other metrics of the same validation, by their plain names."""
+    plain = {name.removeprefix("val/"): value for name, value in run.metrics.items()}
+    return {name: value for name, value in plain.items() if name != metric}
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _training(config: Json, run: RunResult) -> Json:
+    trainer = config["trainer"]
+    return {
+        "max_epochs": trainer["max_epochs"],
+        "epochs_run": run.epochs_run,
+        "stopped_by": run.stopped_by,
+        "steps": run.steps,
+        "precision": trainer["precision"],
+        "deterministic": run.device == "cpu",
+        "cohort": None,
+        "n_parameters": run.n_parameters,
+        "size_bytes": run.size_bytes,
+        "latency_ms": None
+        if run.latency_ms is None
+        else {"batch": 1, "p50": run.latency_ms, "threads": trainer["threads"]},
+    }
+
+
+def _data(config: Json, run: RunResult) -> Json:
+    data, task = run.data, config.get("task")
+    return {
+        "task": task["kind"] if task else None,
+        "source": data.source,
+        "sha256": data.sha256,
+        "n": data.n_rows or None,
+        "split_sha256": data.split_sha256,
+        "preparation_sha256": data.preparation_sha256,
+        "classes": len(data.classes) if data.classes else None,
+    }
+
+
+def _nulls(config: Json, run: RunResult) -> dict[str, str]:
+    reasons = {
+        "metric.seeds": "one seed was trained; more seeds are not evaluated yet",
+        "test.value": "the test split was not opened; hpo evaluate STUDY --test opens it",
+        "training.cohort": "the trial was trained alone",
+    }
+    if run.data.sha256 is None:
+        own = "the data module is the user's own and tells no fingerprint"
+        reasons |= {"data.sha256": own, "data.n": own}
+    if run.latency_ms is None:
+        reasons["training.latency_ms"] = "a module of the user's own is not timed"
+    return reasons

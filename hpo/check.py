@@ -1,0 +1,102 @@
+"""Check a study before it runs: its space, some configs, one batch of every family."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hpo.best import describe_config
+from hpo.child import prepared_data
+from hpo.nodes import Choices, OneOf, Range
+from hpo.preflight import Tried, try_families
+from hpo.space import Parameter
+from hpo.spec import StudySpec
+from hpo.words import duration, plain_value
+from lightning_modules.build import build_module
+from lightning_modules.config import RunConfig
+
+BATCHES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """A config of the space, and the size of its network."""
+
+    config: RunConfig
+    n_parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What was found."""
+
+    spec: StudySpec
+    samples: list[Sampled]
+    tried: list[Tried]
+
+    @property
+    def longest_s(self) -> float | None:
+        """Seconds of the study if nothing is pruned; None without a limit of trials."""
+        trials = self.spec.budget.trials
+        if trials is None:
+            return None
+        epochs = [one.probe.epoch_s * one.config.trainer.max_epochs for one in self.tried]
+        return trials * sum(epochs) / len(epochs)
+
+
+def check_study(spec: StudySpec) -> Checked:
+    """Try ``spec``: three configs by chance, and a few batches of every family's default.
+
+    Raises:
+        UsageError: if a family does not train on the data.
+    """
+    tried = try_families(spec, n_batches=BATCHES)
+    samples = []
+    for seed in range(3):
+        config = spec.space.random(seed)
+        module = build_module(config, prepared_data(config))
+        size = sum(parameter.numel() for parameter in module.parameters())
+        samples.append(Sampled(config=config, n_parameters=size))
+    return Checked(spec=spec, samples=samples, tried=tried)
+
+
+def report(checked: Checked, say: Callable[[str], None]) -> None:
+    """Say what was found, in lines."""
+    spec = checked.spec
+    parameters = spec.space.parameters()
+    say(f"study {spec.name}: {len(parameters)} dimensions")
+    for parameter in parameters:
+        say(f"  {parameter.name:<34} {domain(parameter)}")
+    say("three configs by chance:")
+    for one in checked.samples:
+        say(f"  {describe_config(one.config.plain()):<34} {one.n_parameters:>12,} parameters")
+    say("default configs, tried on a few batches:")
+    for tried in checked.tried:
+        probe = tried.probe
+        cost = f"{probe.n_batches} batches, {duration(probe.epoch_s)} an epoch"
+        name = tried.config.family
+        say(f"  {name:<34} {probe.n_parameters:>12,} parameters, {cost}")
+    for default in spec.space.defaults():
+        for note in default.notes:
+            say(f"note: {note}")
+    if checked.longest_s is not None:
+        say(
+            f"at most about {duration(checked.longest_s)} for {spec.budget.trials} trials; "
+            "pruning makes it shorter"
+        )
+
+
+def domain(parameter: Parameter) -> str:
+    """Return what a parameter can be, in words, with the branch it belongs to."""
+    node = parameter.node
+    if isinstance(node, Range):
+        text = f"{plain_value(node.low)} … {plain_value(node.high)}"
+        text += " log" if node.log else ""
+        text += f" step {plain_value(node.step)}" if node.step is not None else ""
+    elif isinstance(node, OneOf):
+        text = " | ".join(node.branches)
+    else:
+        text = _choices(node)
+    return text
+
+
+def _choices(node: Choices) -> str:
+    return " | ".join(plain_value(choice) for choice in node.choices)

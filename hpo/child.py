@@ -1,0 +1,62 @@
+"""A child: carries out one order, reports to its listener, and says how it ended. No Optuna."""
+
+import json
+import traceback
+from pathlib import Path
+
+from hpo.protocol import TrialEnd, TrialOrder
+from lightning_modules.build import RunData, open_data
+from lightning_modules.config import RunConfig
+from lightning_modules.errors import HpoError, TrialFailed
+from lightning_modules.plugins import load_plugin
+from lightning_modules.result import Listener
+from lightning_modules.train import train
+from lightning_modules.watch import Abandoned
+
+KEPT_PREPARATIONS = 4
+_prepared: dict[str, RunData] = {}
+
+
+def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
+    """Train the config of ``order``; whatever it raises becomes part of the answer."""
+    try:
+        for plugin in order.plugins:
+            load_plugin(plugin)
+        config = RunConfig.model_validate(order.config)
+        data = prepared_data(config)
+        result = train(config, Path(order.folder), report=listener, data=data)
+    except Abandoned:
+        return TrialEnd(number=order.number, outcome="abandoned")
+    except TrialFailed as error:
+        return _failed(order, error, error.reason, str(error))
+    except HpoError as error:
+        return _failed(order, error, "error", str(error))
+    except Exception as error:  # noqa: BLE001  (the border of a trial: recorded, the study goes on)
+        lines = str(error).splitlines()
+        what = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+        return _failed(order, error, "error", what)
+    return TrialEnd(number=order.number, outcome="result", result=result)
+
+
+def prepared_data(config: RunConfig) -> RunData:
+    """Return the data of ``config``, prepared once for all runs of this process that share them."""
+    plain = config.plain()
+    key = json.dumps([plain["data"], plain["task"] and plain["task"]["kind"]], sort_keys=True)
+    if key not in _prepared:
+        while len(_prepared) >= KEPT_PREPARATIONS:
+            del _prepared[next(iter(_prepared))]
+        _prepared[key] = open_data(config)
+    return _prepared[key]
+
+
+def _failed(order: TrialOrder, error: Exception, reason: str, what: str) -> TrialEnd:
+    text = "".join(traceback.format_exception(error))
+    return TrialEnd.model_validate(
+        {
+            "number": order.number,
+            "outcome": "failed",
+            "reason": reason,
+            "what": what,
+            "traceback": text,
+        }
+    )

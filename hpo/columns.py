@@ -1,0 +1,193 @@
+"""Recognise the columns of a table: kinds, ids and free text, which is predicted, and how."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpo.errors import DataError
+from lightning_modules.data.frames import Array, Reading, canonical_frame, is_numeric, texts_of
+from lightning_modules.data.raw import LEAST_ROWS
+from lightning_modules.data.target import natural_order
+
+TARGETS = ("target", "label", "class", "y", "outcome")
+"""Names of a column that is predicted unless another one is named, in any case."""
+
+LEAST_TABLE_ROWS = 6
+MOST_CATEGORIES = 300
+MOST_NUMBER_CLASSES = 20
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T\s].*)?")
+_ID = re.compile(r"(.*[^A-Za-z])?(?i:id|uuid|guid|index|idx|row|nr|no|number)|.*[a-z](Id|ID)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column as it was recognised; ``why`` says why it is left out, empty if it is not."""
+
+    name: str
+    kind: str
+    missing: int
+    distinct: int
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What is predicted: kind, rows per class in their order (empty for numbers), and a remark."""
+
+    kind: str
+    n_rows: int
+    classes: Mapping[str, int]
+    about: str = ""
+
+
+def check_first_line(path: Path, *, where: str) -> None:
+    """Look whether a CSV file has commas between its fields and names in its first line.
+
+    Raises:
+        DataError: if the fields are separated by something else, or the first line holds numbers.
+            Numbers that count up, as pandas names columns, are names.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
+            lines = [line for line in islice(file, 20) if line.strip()][:2]
+        fields = {mark: [*csv.reader(lines, delimiter=mark)] for mark in (",", ";", "\t", "|")}
+    except (OSError, csv.Error):
+        return  # checked_header tells what is wrong
+    header = fields.pop(",")[:1]
+    for mark, rows in fields.items():
+        if header and len({len(row) for row in rows}) == 1 and len(rows[0]) > len(header[0]):
+            hint = (
+                f"save it with commas: pandas.read_csv(FILE, sep={mark!r}).to_csv(NEW, index=False)"
+            )
+            raise DataError(where, f"has the delimiter {mark!r}, not ','", hint)
+    numbers = pd.to_numeric(pd.Series(header[0] if header else [], dtype=object), errors="coerce")
+    whole = numbers.dropna() % 1 == 0
+    counts_up = bool((numbers.diff().dropna() > 0).all()) and bool(whole.all())
+    if len(whole) and (not whole.all() or (len(whole) == len(numbers) and not counts_up)):
+        hint = "write a line with the names of the columns above it"
+        raise DataError(where, "has no header: its first line holds numbers", hint)
+
+
+def recognise(column: "pd.Series[Any]", name: str) -> Column:
+    """Return what a column is, and whether it can be used as it is."""
+    given = column.dropna()
+    distinct, numeric = int(given.nunique()), is_numeric(column)
+    kind = "number" if numeric else "category"
+    if not len(given):
+        kind, why = "empty", "has no values"
+    elif name.startswith("Unnamed: "):
+        why = "has no name: a row number?"
+    elif distinct == 1:
+        why = f"has the same value in every row: {texts_of(given)[0]!r}"
+    elif numeric:
+        why = _why_no_number(given.astype(float), name, rows=len(column))
+    else:
+        kind, why = _kind_of_text(given, distinct)
+    if not why:
+        try:
+            canonical_frame(column.to_frame(), Reading(where=name))
+        except DataError as error:
+            why = " ".join(error.what.removeprefix(f"column {name!r} ").split())
+    return Column(
+        name=name, kind=kind, missing=len(column) - len(given), distinct=distinct, why=why
+    )
+
+
+def _why_no_number(given: "pd.Series[float]", name: str, *, rows: int) -> str:
+    if not np.isfinite(given).all():
+        return "has an infinite number"
+    unique_whole = len(given) == rows >= 10 and given.is_unique and bool((given % 1 == 0).all())
+    if unique_whole and (bool((given.diff().dropna() == 1).all()) or _ID.fullmatch(name)):
+        return f"looks like an id: {rows} different whole numbers in {rows} rows"
+    return ""
+
+
+def _kind_of_text(given: "pd.Series[Any]", distinct: int) -> tuple[str, str]:
+    texts = pd.Series(texts_of(given), dtype=object)
+    if set(texts) <= {"True", "False"}:
+        return "boolean", ""
+    if texts.map(lambda text: bool(_DATE.fullmatch(text))).mean() > 0.9:
+        return "date", "holds dates: turn them into numbers, such as days, to use them"
+    if distinct == len(given) >= 10:
+        return "text", f"looks like an id or free text: {distinct} different texts"
+    if distinct > MOST_CATEGORIES:
+        return "category", f"has {distinct} different texts: each would be one more input"
+    return "category", ""
+
+
+def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
+    for wanted in TARGETS:
+        for column in columns:
+            if column.name.strip().lower() == wanted:
+                return column.name, "(by its name; --target names another)"
+    able = [column.name for column in columns if not column.why]
+    if not able:
+        whys = "; ".join(f"{column.name!r} {column.why}" for column in columns[:5])
+        raise DataError(where, f"has no column that can be predicted ({whys})", "add one")
+    place = "the last column" if able[-1] == columns[-1].name else "the last column that can be"
+    return able[-1], f"({place}; --target names another)"
+
+
+def goal_of(column: "pd.Series[Any]", name: str, where: str) -> Goal:
+    """Return what the target asks for; text, booleans and few whole numbers are classes."""
+    missing, given = int(column.isna().sum()), column.dropna()
+    if missing:
+        what = f"the target {name!r} has no value in {many(missing, 'row')} of {len(column)}"
+        raise DataError(where, what, "drop these rows, or name another target")
+    if len(column) < LEAST_TABLE_ROWS:
+        what = f"has {many(len(column), 'row')}: too few to train, judge and test on"
+        raise DataError(where, what, f"at least {LEAST_TABLE_ROWS} rows are needed")
+    if not is_numeric(column):
+        _check_text_target(column, name, where)
+    elif not _few_whole_numbers(given):
+        if not np.isfinite(given.astype(float)).all():
+            raise DataError(where, f"the target {name!r} has an infinite number", "correct it")
+        return Goal(kind="regression", n_rows=len(column), classes={})
+    return class_goal(texts_of(given), where=where, what=f"the target {name!r}")
+
+
+def _few_whole_numbers(given: "pd.Series[Any]") -> bool:
+    """Say whether numbers are classes: two of them, or few that come again and again."""
+    distinct = given.nunique()
+    whole = bool((given.astype(float) % 1 == 0).all())
+    return whole and (distinct <= 2 or distinct <= min(MOST_NUMBER_CLASSES, 0.05 * len(given)))
+
+
+def _check_text_target(column: "pd.Series[Any]", name: str, where: str) -> None:
+    try:
+        canonical_frame(column.to_frame(), Reading(where=where))
+    except DataError as error:
+        what = f"the target: {error.what}"
+        raise DataError(where, what, "correct it, or name another target") from None
+
+
+def class_goal(labels: Array, *, where: str, what: str) -> Goal:
+    """Return the goal of telling the ``labels`` ``(rows,)`` apart.
+
+    Raises:
+        DataError: if there is one class only, or one has too few rows for three splits.
+    """
+    found, counts = np.unique(labels, return_counts=True)
+    rows = dict(zip(map(str, found), map(int, counts), strict=True))
+    rows = {label: rows[label] for label in natural_order(set(rows))}
+    if len(rows) == 1:
+        only = f"{what} has one class only: {next(iter(rows))!r}"
+        raise DataError(where, only, "there is nothing to tell apart")
+    few = {label: n for label, n in rows.items() if n < LEAST_ROWS}
+    if few:
+        shown = ", ".join(f"{label!r} ({n})" for label, n in islice(few.items(), 10))
+        more = f" and {len(few) - 10} more" if len(few) > 10 else ""
+        raise DataError(
+            where,
+            f"{what} has classes of fewer than {LEAST_ROWS} rows: {shown}{more}",
+            "each split needs one: add rows, drop these classes or join them to others",
+        )
+    kind = "binary" if len(rows) == 2 else "multiclass"
+    return Goal(kind=kind, n_rows=len(labels), classes=rows)

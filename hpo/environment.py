@@ -1,0 +1,69 @@
+"""What a record says of the machine and the installed packages; no host, no user, no path."""
+
+import hashlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+NAMED = ("torch", "pytorch-lightning", "optuna", "numpy", "pandas", "scikit-learn", "hpo")
+
+
+def freeze() -> str:
+    """Return every installed distribution with its version, one a line, sorted."""
+    found = {
+        f"{one.metadata['Name']}=={one.version}"
+        for one in metadata.distributions()
+        if one.metadata["Name"]
+    }
+    return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
+
+
+def describe(*, device: str, threads: int, freeze_text: str) -> dict[str, Any]:
+    """Return the ``environment`` section of a best config."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system().lower()}-{platform.machine()}",
+        "cpu": _cpu(),
+        "threads": threads,
+        "device": device,
+        "packages": {name: version for name in NAMED if (version := _version(name))},
+        "freeze_file": "environment.txt",
+        "freeze_sha256": hashlib.sha256(freeze_text.encode()).hexdigest(),
+        "git": _git(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str | None:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor() or None
+    for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or None
+
+
+def _git() -> dict[str, Any] | None:
+    """Return commit and state of the repository we stand in, None outside of one."""
+    try:
+        commit = _git_answer("rev-parse", "HEAD")
+        dirty = bool(_git_answer("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "dirty": dirty}
+
+
+def _git_answer(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

@@ -1,0 +1,112 @@
+"""Make a study's folder, or check that a folder was made with the same study."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from hpo.child import prepared_data
+from hpo.environment import freeze
+from hpo.errors import RefusedError
+from hpo.files import read_document, write_json, write_text
+from hpo.layout import StudyFolder
+from hpo.records import now_utc
+from hpo.spec import StudySpec
+from lightning_modules.config import RunConfig
+from lightning_modules.plugins import loaded_plugins
+
+FREE = ("name", "budget", "search.retries")
+"""What may differ on resume: dotted paths of the study file."""
+
+
+def create_folder(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> None:
+    """Make the folder: study file last, since its presence means that the study exists."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_text(folder.environment, freeze())
+    write_json(
+        folder.fingerprint,
+        {
+            "schema": "hpo.fingerprint/1",
+            "uuid": str(uuid.uuid4()),
+            "space_sha256": spec.space.sha256(),
+            **_data_hashes(default),
+            "plugins": _plugin_hashes(),
+            "changes": [],
+            "created_utc": now_utc(),
+        },
+    )
+    write_text(folder.study_file, spec.text())
+
+
+def open_folder(
+    folder: StudyFolder, spec: StudySpec, default: RunConfig, *, allow_change: bool
+) -> None:
+    """Check that ``spec`` is the study that the folder was made with.
+
+    Raises:
+        RefusedError: if space, data, objective, search or seed differ, with the difference;
+            ``allow_change`` records it instead.
+    """
+    old = read_document(folder.study_file).values
+    stored = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
+    found = differences(old, spec.values())
+    for key, value in _data_hashes(default).items():
+        if stored.get(key) != value:
+            found.append(f"{key}: {_short(stored.get(key))} → {_short(value)}")
+    if found and not allow_change:
+        what = "was made with other settings:\n  " + "\n  ".join(found)
+        raise RefusedError(
+            folder.name, what, "--name NEW starts another study, --allow-change goes on"
+        )
+    plugins = _plugin_hashes()
+    if plugins != stored["plugins"]:
+        found.append("plugins: their code has changed")
+    if found:
+        changes = [*stored["changes"], {"utc": now_utc(), "what": found}]
+        hashes = {"space_sha256": spec.space.sha256(), **_data_hashes(default)}
+        write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
+        write_text(folder.study_file, spec.text())
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return one line per setting that differs, less what may: ``path: old → new``."""
+    before, after = _flat(old), _flat(new)
+    paths = [path for path in {**before, **after} if not path.startswith(FREE)]
+    return [
+        f"{path}: {_short(before.get(path))} → {_short(after.get(path))}"
+        for path in paths
+        if before.get(path) != after.get(path)
+    ]
+
+
+def time_used(folder: StudyFolder) -> float:
+    """Return the wall-clock seconds that earlier calls of the study used."""
+    if not folder.progress.exists():
+        return 0.0
+    return float(json.loads(folder.progress.read_text(encoding="utf-8"))["wall_seconds"])
+
+
+def _flat(values: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(values, Mapping) or not values:
+        return {path: values}
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{path}.{key}".lstrip("."))
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 40 else text[:12] + "…"
+
+
+def _data_hashes(default: RunConfig) -> dict[str, str | None]:
+    prepared = prepared_data(default).prepared
+    return {
+        "data_sha256": prepared.data_sha256 if prepared else None,
+        "split_sha256": prepared.split_sha256 if prepared else None,
+    }
+
+
+def _plugin_hashes() -> dict[str, str | None]:
+    return {plugin.name: plugin.sha256 for plugin in loaded_plugins()}

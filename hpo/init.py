@@ -1,0 +1,309 @@
+"""Draft a study file from data alone: a CSV file, a folder of images, a folder of IDX files."""
+
+import csv
+import re
+import shlex
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from hpo.errors import DataError, UsageError
+from hpo.files import parse_document
+from hpo.spec import check_document
+from lightning_modules.data.config import IdxConfig, SourceConfig
+from lightning_modules.data.csv_check import checked_header
+from lightning_modules.data.frames import Array, Reading, canonical_frame, is_numeric, texts_of
+from lightning_modules.data.image_folder import list_images
+from lightning_modules.data.images import load_idx
+from lightning_modules.data.raw import LEAST_ROWS, load
+from lightning_modules.data.split import make_split
+from lightning_modules.data.tables import read_table
+from lightning_modules.data.target import natural_order
+from lightning_modules.registry import suggest
+
+STUDY_FILE = "study.yaml"
+TARGETS = ("target", "label", "class", "y", "outcome")
+_LEAST_ROWS = 6
+_MOST_CATEGORIES = 300
+_MOST_CLASSES = 20
+_SKEW = 5
+_SHOWN = 60
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_WORDS = ("true", "false", "null", "yes", "no", "on", "off")
+_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T\s].*)?")
+_ID = re.compile(r"(.*[^a-z])?(id|uuid|guid|index|idx|row|nr|no|number)", re.IGNORECASE)
+
+_EPOCHS = ((1_000, 60), (5_000, 40), (20_000, 30), (100_000, 20))
+_BATCHES = ((500, (8, 16, 32)), (2_000, (16, 32, 64)), (20_000, (32, 64, 128)))
+
+
+def draft_study(path: Path, *, target: str | None = None, name: str | None = None) -> str:
+    """Return the text of a study file on the data under ``path``, commented and ready to run.
+
+    Args:
+        path: a CSV file, a folder with a sub-folder of images per class, or one of IDX files.
+        target: the column to predict; by default one of `TARGETS`, else the last that can be.
+        name: the study's name; by default the file's.
+
+    Raises:
+        DataError: if no study could run on the data, with what is in its way.
+        UsageError: if ``target`` is given for a folder, or ``name`` cannot name a study.
+    """
+    if not path.expanduser().is_dir():
+        text = _draft_table(path, target, name or _name_of(path))
+    elif target is not None:
+        raise UsageError(str(path), "is a folder: it has no column to predict", "leave target out")
+    else:
+        text = _draft_images(path, name or _name_of(path))
+    _check(text)
+    return text
+
+
+def write_draft(text: str, to: Path) -> None:
+    """Write a draft to a file that does not exist yet.
+
+    Raises:
+        UsageError: if it exists, or cannot be written.
+    """
+    if to.name != STUDY_FILE:
+        text = text.replace(f"hpo run {STUDY_FILE}", f"hpo run {shlex.quote(to.name)}", 1)
+    try:
+        with to.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise UsageError(str(to), "exists already", "remove it, or name another file") from None
+    except OSError as error:
+        raise UsageError(str(to), f"cannot be written: {error.strerror}") from None
+
+
+def _draft_table(path: Path, target: str | None, name: str) -> str:
+    where, file = str(path), path.expanduser()
+    check_first_line(file, where=where)
+    header = checked_header(file, where=where)
+    frame = read_table(file, header=header, text_columns=(), where=where)
+    columns = [recognise(frame[one], one) for one in header]
+    if target is None:
+        target, reason = default_target(columns, where)
+    elif target in header:
+        reason = ""
+    else:
+        raise DataError(where, f"has no column {target!r}", suggest(target, header))
+    goal = replace(goal_of(frame[target], target, where), about=reason)
+    features = [column for column in columns if column.name != target]
+    ignored = [column for column in features if column.why]
+    if len(ignored) == len(features):
+        whys = "; ".join(f"{column.name!r} {column.why}" for column in ignored[:5])
+        raise DataError(where, f"has no column to predict {target!r} from ({whys})", "add one")
+    lines = [
+        *_title(
+            name, f"predict {_quoted(target)} from {_many(len(features) - len(ignored), 'column')}"
+        ),
+        *_table(columns, target),
+        f"name: {_quoted(name)}",
+        *_task(goal, f"target: {_quoted(target)}"),
+        "data:",
+        "  source: csv",
+        f"  path: {_quoted(where)}  # relative to the folder in which hpo runs",
+        f"  target: {_quoted(target)}",
+        *(["  ignore:  # take a line off to use that column"] if ignored else []),
+        *(f"    - {_quoted(column.name)}  # {column.why}" for column in ignored),
+        "  validation: 0.2  # the share of rows that judges the trials",
+        "  test: 0.2  # the share that only hpo evaluate --test ever reads",
+        *_MLP,
+        *_training(goal),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _draft_images(path: Path, name: str) -> str:
+    where, folder = str(path), path.expanduser()
+    if any(folder.glob("train-images[-.]idx[34]-ubyte*")):
+        official = any(folder.glob("t10k-*"))
+        raw = load_idx(IdxConfig(path=where, test=None if official else 0.2))
+        labels, source = np.asarray(raw.y), ["  source: idx", f"  path: {_quoted(where)}"]
+        side = min(np.asarray(raw.x).shape[2:])
+        test = [] if official else ["  test: 0.2  # the share that only hpo evaluate --test reads"]
+    else:
+        files = list_images(where)
+        labels = np.array([label for label, _ in files], dtype=object)
+        side, channels = _look_at([file for _, file in files])
+        source = [
+            "  source: image_folder",
+            f"  path: {_quoted(where)}  # relative to the folder in which hpo runs",
+            f"  size: {side}  # pixels a side; the time of a trial grows with its square",
+            f"  channels: {channels}",
+        ]
+        test = ["  test: 0.2  # the share that only hpo evaluate --test ever reads"]
+    goal = class_goal(labels, where=where, what="the folder")
+    lines = [
+        *_title(name, f"tell {len(goal.classes)} classes of images apart"),
+        f"name: {_quoted(name)}",
+        *_task(goal, _many(goal.n_rows, "image")),
+        "data:",
+        *source,
+        "  validation: 0.2  # the share of images that judges the trials",
+        *test,
+        *_cnn(side),
+        *_training(goal),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _look_at(files: Sequence[Path]) -> tuple[int, str]:
+    """Return pixels a side and channels that suit a sample of the images."""
+    sides, grey = [], True
+    for file in files[:: max(len(files) // 40, 1)]:
+        try:
+            with Image.open(file) as image:
+                sides.append(min(image.size))
+                grey = grey and image.mode in ("1", "L", "LA", "I", "I;16")
+        except (OSError, UnidentifiedImageError):
+            raise DataError(str(file), "cannot be decoded", "replace or remove it") from None
+    return min(max(int(np.median(sides)), 8), 64), "grey" if grey else "rgb"
+
+
+def _check(text: str) -> None:
+    """Check that a draft is a study, and that its table loads and splits."""
+    spec = check_document(parse_document(text, STUDY_FILE))
+    config = spec.space.resolve(spec.space.defaults()[0].params)
+    if config.source == "csv" and isinstance(config.data, SourceConfig):
+        raw = load(config.data, task_kind=str(config.kind))
+        shares = {"validation": config.data.validation, "test": config.data.test}
+        make_split(np.asarray(raw.y), seed=0, stratify=config.kind != "regression", **shares)
+
+
+def _title(name: str, what: str) -> list[str]:
+    return [
+        f"# {_comment(name)}: {what}.   hpo run {STUDY_FILE}",
+        "# Drafted by hpo init: every line may be changed. Ranges are {low, high}; a plain value is",
+        "# fixed. Raising budget.trials or trainer.max_epochs costs time in proportion.",
+    ]
+
+
+def _table(columns: Sequence[Column], target: str) -> list[str]:
+    rows = [("column", "kind", "missing", "distinct", "")]
+    for one in columns[:_SHOWN]:
+        use = "target" if one.name == target else "ignored" if one.why else ""
+        rows.append((_quoted(one.name), one.kind, str(one.missing), str(one.distinct), use))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = [
+        f"#   {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  "
+        f"{row[3]:>{widths[3]}}  {row[4]}".rstrip()
+        for row in rows
+    ]
+    more = len(columns) - _SHOWN
+    return ["#", *lines, *([f"#   and {more} more"] if more > 0 else []), "#"]
+
+
+def _task(goal: Goal, subject: str) -> list[str]:
+    lines = [f"# {subject} {goal.about}".rstrip()]
+    if not goal.classes:
+        return [*lines, "task: {kind: regression}"]
+    shown = ", ".join(
+        f"{_quoted(one)} {n}" for one, n in islice(goal.classes.items(), _MOST_CLASSES)
+    )
+    more = len(goal.classes) - _MOST_CLASSES
+    lines.append(f"# classes and their rows: {shown}" + (f", {more} more" if more > 0 else ""))
+    if not _skewed(goal):
+        return [*lines, f"task: {{kind: {goal.kind}}}"]
+    lines.append(f"# The largest class has more than {_SKEW} times the rows of the smallest: each")
+    lines.append("# class weighs the same in the loss, and the metric does not count rows alone.")
+    return [*lines, f"task: {{kind: {goal.kind}, class_weights: balanced}}"]
+
+
+def _skewed(goal: Goal) -> bool:
+    counts = goal.classes.values()
+    return bool(counts) and max(counts) > _SKEW * min(counts)
+
+
+_MLP = (
+    "model:",
+    "  family: mlp",
+    "  n_layers: {low: 1, high: 4}",
+    "  width: {low: 16, high: 256, log: true}",
+    "  dropout: {low: 0.0, high: 0.5}",
+    "  norm: {choices: [none, batch]}",
+)
+
+
+def _cnn(side: int) -> list[str]:
+    return [
+        "model:",
+        "  family: cnn",
+        f"  n_layers: {{low: 1, high: {3 if side < 32 else 4}}}",
+        "  width: {low: 8, high: 48, log: true}",
+        "  kernel: {choices: [3, 5]}",
+        "  dropout: {low: 0.0, high: 0.5}",
+    ]
+
+
+def _training(goal: Goal) -> list[str]:
+    epochs = next((epochs for rows, epochs in _EPOCHS if goal.n_rows < rows), 10)
+    sizes = next((sizes for rows, sizes in _BATCHES if goal.n_rows < rows), (64, 128, 256))
+    metric, why = "rmse" if goal.kind == "regression" else "accuracy", ""
+    if _skewed(goal):
+        last = list(goal.classes)[-1]
+        rare = goal.kind == "binary" and goal.classes[last] == min(goal.classes.values())
+        metric = "f1" if rare else "balanced_accuracy"
+        why = f"  # of the rare class, {_quoted(last)}" if rare else "  # the mean over the classes"
+    return [
+        "optimizer:",
+        "  one_of:",
+        "    adamw:",
+        "      lr: {low: 1e-4, high: 3e-2, log: true}",
+        "      weight_decay: {low: 1e-5, high: 1e-1, log: true}",
+        "    sgd:",
+        "      lr: {low: 1e-3, high: 0.5, log: true}",
+        "      momentum: {low: 0.0, high: 0.99}",
+        "schedule: {name: cosine}",
+        "trainer:",
+        f"  max_epochs: {epochs}  # for {_many(goal.n_rows, 'row')}; fewer rows need more epochs",
+        f"  batch_size: {{choices: [{', '.join(map(str, sizes))}]}}",
+        f"  early_stopping: {{patience: {max(epochs // 4, 5)}}}",
+        f"objective: {{metric: {metric}}}{why}",
+        "budget: {trials: 40, time: 15m}  # whichever ends first; hpo run again goes on",
+        "search: {sampler: tpe, pruner: hyperband, seed: 0}",
+    ]
+
+
+def _name_of(path: Path) -> str:
+    """Return a study's name made of the file's."""
+    stem = path.expanduser().absolute().resolve().stem
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:57]
+    return f"{plain}-study" if plain else "study"
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def _comment(text: str) -> str:
+    """Return ``text`` fit for the end of a line of YAML."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _quoted(text: str) -> str:
+    """Return ``text`` as one word of YAML 1.2, quoted unless it is a plain name.
+
+    >>> _quoted("age"), _quoted("no"), _quoted('a "b": c')
+    ('age', '"no"', '"a \\\\"b\\\\": c"')
+    """
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else _escape(c) for c in plain) + '"'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )

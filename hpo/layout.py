@@ -1,0 +1,125 @@
+"""StudyFolder: every path under results/, made from study names that were checked."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo.errors import EnvironmentFault, UsageError
+from lightning_modules.registry import suggest
+
+DEFAULT_RESULTS = "results"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one study; it alone knows the names of the files in it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.path.name
+
+    @property
+    def study_file(self) -> Path:
+        """The study file, resolved, as the study was made with it."""
+        return self.path / "study.yaml"
+
+    @property
+    def fingerprint(self) -> Path:
+        """Hashes of space, data and plugins at creation."""
+        return self.path / "fingerprint.json"
+
+    @property
+    def environment(self) -> Path:
+        """The installed packages at creation."""
+        return self.path / "environment.txt"
+
+    @property
+    def log(self) -> Path:
+        """What the libraries said."""
+        return self.path / "log.txt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files, one folder a trial."""
+        return self.path / "tb"
+
+    @property
+    def leaderboard(self) -> Path:
+        """All trials, best first."""
+        return self.path / "leaderboard.csv"
+
+    @property
+    def best_config(self) -> Path:
+        """The best config so far."""
+        return self.path / "best_config.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """What evaluations measured."""
+        return self.path / "evaluation"
+
+    @property
+    def progress(self) -> Path:
+        """Seconds of wall-clock time that all calls have used."""
+        return self.path / "progress.json"
+
+    def trial(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.path / "trials" / f"{number:04d}"
+
+    def trial_folders(self) -> list[Path]:
+        """Return the folders of all trials, by number."""
+        folder = self.path / "trials"
+        return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Own the study while it runs: one supervisor at a time.
+
+        Raises:
+            EnvironmentFault: if another process owns it; it is named.
+        """
+        with (self.path / LOCK).open("a+") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                stream.seek(0)
+                owner = stream.read().strip() or "another process"
+                hint = "wait for it, or stop it with Ctrl-C there"
+                raise EnvironmentFault(str(self.path), f"is run by {owner}", hint) from None
+            stream.truncate(0)
+            stream.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+            stream.flush()
+            yield
+            stream.truncate(0)
+
+
+def find_studies(results: Path) -> list[StudyFolder]:
+    """Return the studies under ``results``, by name."""
+    files = sorted(results.glob("*/study.yaml"))
+    return [StudyFolder(file.parent) for file in files]
+
+
+def find_study(name: str, results: Path) -> StudyFolder:
+    """Return the study of that name; a path to its folder does as well.
+
+    Raises:
+        UsageError: if there is none; the nearest name is suggested.
+    """
+    known = {folder.name: folder for folder in find_studies(results)}
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if (path / "study.yaml").is_file():
+        return StudyFolder(path)
+    hint = suggest(name, list(known)) if known else "hpo run quickstart makes one"
+    raise UsageError("", f"no study {name!r} in {results}/", hint)

@@ -1,0 +1,148 @@
+"""What `hpo list`, `hpo best` and `hpo show` read from the records; no torch, no Optuna."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo.best import BestConfig, default_of
+from hpo.errors import StudyError, UsageError
+from hpo.files import dump_json, dump_yaml
+from hpo.layout import StudyFolder, find_studies
+from hpo.records import TrialRecord, ranked, read_record, read_trials
+from hpo.words import counts
+from lightning_modules.registry import suggest
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyLine:
+    """One study in `hpo list`."""
+
+    name: str
+    created_utc: str
+    trials: dict[str, int]
+    metric: str | None
+    direction: str | None
+    best: float | None
+    default: float | None
+    seconds: float
+
+
+def list_studies(results: Path) -> list[StudyLine]:
+    """Return a line for every study under ``results``, by name."""
+    return [_line(folder) for folder in find_studies(results)]
+
+
+def _line(folder: StudyFolder) -> StudyLine:
+    records = read_trials(folder)
+    best = load_best(folder) if folder.best_config.exists() else None
+    default = default_of(records)
+    created = json.loads(folder.fingerprint.read_text(encoding="utf-8"))["created_utc"]
+    return StudyLine(
+        name=folder.name,
+        created_utc=created,
+        trials=counts(records),
+        metric=best.metric["name"] if best else None,
+        direction=best.metric["direction"] if best else None,
+        best=best.metric["value"] if best else None,
+        default=default.value if default else None,
+        seconds=sum(record.seconds for record in records),
+    )
+
+
+def load_best(folder: StudyFolder) -> BestConfig:
+    """Return a study's best config.
+
+    Raises:
+        StudyError: if no trial is complete.
+    """
+    if not folder.best_config.exists():
+        raise StudyError(folder.name, "no trial is complete yet", f"hpo run {folder.study_file}")
+    return read_record(folder.best_config, BestConfig)
+
+
+def top_trials(folder: StudyFolder, n: int) -> list[TrialRecord]:
+    """Return the best ``n`` complete trials, best first."""
+    direction = load_best(folder).metric["direction"]
+    complete = [record for record in read_trials(folder) if record.state == "complete"]
+    return ranked(complete, direction)[:n]
+
+
+def pick(config: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path of a config.
+
+    Raises:
+        UsageError: if there is none; what stands there is named.
+    """
+    value: Any = config
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            known = list(value) if isinstance(value, Mapping) else []
+            raise UsageError(path, f"no {key!r} in the config", suggest(key, known))
+        value = value[key]
+    return value
+
+
+def render(config: Mapping[str, Any], form: str) -> str:
+    """Return a config as ``yaml``, ``json``, ``flags`` (of --set) or ``python``.
+
+    Raises:
+        UsageError: if the form is none of these.
+    """
+    match form:
+        case "yaml":
+            return dump_yaml(config)
+        case "json":
+            return dump_json(config)
+        case "flags":
+            pairs = flat(config).items()
+            return " ".join(f"--set {path}={json.dumps(value)}" for path, value in pairs) + "\n"
+        case "python":
+            import pprint
+
+            return f"config = {pprint.pformat(dict(config), sort_dicts=False, width=100)}\n"
+    raise UsageError(
+        "--as", f"no form {form!r}", suggest(form, ["yaml", "json", "flags", "python"])
+    )
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a config as dotted paths and plain values."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}.{key}" if prefix else key
+        found |= flat(value, path) if isinstance(value, Mapping) and value else {path: value}
+    return found
+
+
+def find_trial(folder: StudyFolder, number: int) -> TrialRecord:
+    """Return the record of a trial.
+
+    Raises:
+        UsageError: if it has not ended, or does not exist.
+    """
+    file = folder.trial(number) / "result.json"
+    if not file.exists():
+        known = [record.number for record in read_trials(folder)]
+        span = f"{known[0]} to {known[-1]}" if known else "none"
+        raise UsageError(folder.name, f"no trial {number} that ended", f"ended: {span}")
+    return read_record(file, TrialRecord)
+
+
+def differing(records: Sequence[TrialRecord]) -> list[tuple[str, list[Any]]]:
+    """Return the settings in which trials differ: path, and the value of each."""
+    configs = [flat(record.config) for record in records]
+    paths = list(dict.fromkeys(path for config in configs for path in config))
+    rows = [(path, [config.get(path) for config in configs]) for path in paths]
+    return [row for row in rows if len({json.dumps(value) for value in row[1]}) > 1]
+
+
+def curve(folder: StudyFolder, number: int) -> list[float]:
+    """Return the objective at every validation of a trial."""
+    file = folder.trial(number) / "curve.csv"
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as stream:
+        return [float(row["objective"]) for row in csv.DictReader(stream)]

@@ -1,0 +1,169 @@
+"""Proposals: the study as sampler and pruner see it, an Optuna study in memory.
+
+The storage tells the truth, in which a failed trial is FAIL and taught nothing: Optuna's samplers
+pass over FAIL, and propose the same failure again. In this view it is infeasible instead.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from hpo.nodes import Scalar
+from hpo.search import GpConfig, GridConfig, QmcConfig
+from hpo.spec import StudySpec
+from hpo.strategies import make_pruner, make_sampler, sobol_point
+from lightning_modules.config import RunConfig
+from lightning_modules.seeds import derive
+from lightning_modules.task import Direction
+
+FAILED = "failed"
+"""The constraint that a failed trial violates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A config to try, under the number that the storage gives it too."""
+
+    number: int
+    config: RunConfig
+    trial: FrozenTrial
+    """Parameters, distributions and attributes, as Optuna keeps them."""
+    notes: tuple[str, ...]
+
+
+class Proposals:
+    """Ask for configs, report validations, tell ends.
+
+    Args:
+        spec: the study.
+        direction: ``maximize`` or ``minimize``.
+        past: all trials of the storage, by number.
+        most_validations: how many validations the longest run has.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        *,
+        direction: Direction,
+        past: Sequence[FrozenTrial],
+        most_validations: int,
+    ) -> None:
+        self._spec = spec
+        self._maximize = direction == "maximize"
+        self._defaults = spec.space.defaults()
+        grid = isinstance(spec.search.sampler, GridConfig)
+        self._grid = spec.space.grid() if grid else []
+        self._study = optuna.create_study(
+            study_name=spec.name,
+            direction=direction,
+            sampler=make_sampler(spec.search.sampler, seed=spec.search.seed),
+            pruner=make_pruner(spec.search.pruner, most_validations=most_validations),
+        )
+        self._open: dict[int, Trial] = {}
+        for trial in past:
+            self._remember(trial)
+
+    @property
+    def limit(self) -> int | None:
+        """How many trials there can be at most: a grid has an end."""
+        return len(self._grid) or None
+
+    def ask(self) -> Proposal:
+        """Propose the next trial: the families' defaults first, then the sampler."""
+        number = len(self._study.get_trials(deepcopy=False))
+        given, notes = self._given(number)
+        if given is not None:
+            self._study.enqueue_trial(dict(given))
+        seed = derive(self._spec.search.seed, "sampler", number)
+        self._study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
+        trial = self._study.ask()
+        config = self._spec.space.sample(trial, seed=self.seed(number))
+        self._open[number] = trial
+        frozen = self._study.get_trials(deepcopy=True)[number]
+        return Proposal(number=number, config=config, trial=frozen, notes=notes)
+
+    def seed(self, number: int) -> int:
+        """Return the seed of a trial's run, from the study's seed and the number alone."""
+        return derive(self._spec.search.seed, number)
+
+    def again(self, number: int) -> Proposal:
+        """Propose a trial once more that was given back: same number, same parameters."""
+        frozen = self._study.get_trials(deepcopy=True)[number]
+        config = self._spec.space.resolve(frozen.params, seed=self.seed(number))
+        _, notes = self._given(number)
+        return Proposal(number=number, config=config, trial=frozen, notes=notes)
+
+    def report(self, number: int, *, validation: int, value: float) -> bool:
+        """Take the value of a validation; return whether the pruner would stop the trial here."""
+        trial = self._open[number]
+        if validation in self._study.get_trials(deepcopy=False)[number].intermediate_values:
+            return False
+        trial.report(value, validation)
+        return trial.should_prune()
+
+    def tell(self, number: int, state: str, value: float | None) -> None:
+        """Take the end of a trial: ``complete``, ``pruned`` or ``failed``."""
+        trial = self._open.pop(number)
+        if state == "failed":
+            self._tell_failed(trial)
+            return
+        trial.set_constraint(FAILED, 0.0)
+        complete = state == "complete"
+        self._study.tell(
+            trial,
+            value if complete else None,
+            state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+        )
+
+    def _tell_failed(self, trial: Trial) -> None:
+        trial.set_constraint(FAILED, 1.0)
+        worst = self._worst()
+        if isinstance(self._spec.search.sampler, GpConfig) and worst is not None:
+            # A Gaussian process reads complete trials only.
+            self._study.tell(trial, worst)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED)
+
+    def _worst(self) -> float | None:
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        values = [trial.value for trial in trials if trial.value is not None]
+        if not values:
+            return None
+        return min(values) if self._maximize else max(values)
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        """Add a trial of the storage to the view."""
+        failed = trial.state == TrialState.FAIL
+        ended = failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                intermediate_values={} if not ended else trial.intermediate_values,
+            )
+        )
+        added = self._study.get_trials(deepcopy=False)[-1]
+        self._open[trial.number] = Trial(self._study, added._trial_id)
+        if ended:
+            state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
+            self.tell(trial.number, state.get(trial.state, "failed"), trial.value)
+
+    def _given(self, number: int) -> tuple[dict[str, Scalar] | None, tuple[str, ...]]:
+        """Return the parameters that trial ``number`` has in any case, and what to note of them."""
+        if self._grid:
+            return (self._grid[number] if number < len(self._grid) else None), ()
+        if number < len(self._defaults):
+            default = self._defaults[number]
+            return default.params, ("default", *default.notes)
+        if isinstance(self._spec.search.sampler, QmcConfig):
+            names = [parameter.name for parameter in self._spec.space.parameters()]
+            point = sobol_point(
+                names, number=number - len(self._defaults), seed=self._spec.search.seed
+            )
+            return self._spec.space.at(point), ()
+        return None, ()

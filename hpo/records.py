@@ -1,0 +1,172 @@
+"""TrialRecord and its file: what a study knows of a trial that has ended, JSON both ways."""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hpo.errors import UsageError
+from hpo.files import write_json, write_text
+from hpo.layout import StudyFolder
+from hpo.nodes import Scalar
+from lightning_modules.result import RunResult
+
+State = Literal["complete", "pruned", "failed"]
+Reason = Literal["nan", "oom", "timeout", "killed", "disk", "error"]
+Read = TypeVar("Read", bound=BaseModel)
+
+
+class TrialRecord(BaseModel):
+    """A trial that has ended for good."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_name: Literal["hpo.trial/1"] = Field("hpo.trial/1", alias="schema")
+    study: str
+    number: int
+    state: State
+    reason: Reason | None = None
+    what: str = ""
+    """What went wrong, in one line; the traceback is in ``traceback.txt``."""
+    params: dict[str, Scalar]
+    config: dict[str, Any]
+    config_sha256: str
+    seed: int
+    attempts: int = 1
+    notes: list[str] = []
+    """``default`` for a family's default config, and what of it was clipped."""
+    run: RunResult | None = None
+    started_utc: str
+    ended_utc: str
+    seconds: float
+
+    @property
+    def value(self) -> float | None:
+        """The objective at the best validation; None for a failed trial."""
+        return None if self.run is None else self.run.value
+
+
+def write_trial(folder: StudyFolder, record: TrialRecord) -> None:
+    """Write ``result.json`` of a trial: its presence means that the trial has ended."""
+    write_json(
+        folder.trial(record.number) / "result.json", record.model_dump(mode="json", by_alias=True)
+    )
+
+
+def read_record(path: Path, model: type[Read]) -> Read:
+    """Read a JSON record.
+
+    Raises:
+        UsageError: if the file is missing, damaged, or no record of that kind.
+    """
+    try:
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(str(path), "no such file", "check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UsageError(str(path), "is damaged: no JSON", "run the study again") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"is no such record ({where}: {first['msg']})"
+        raise UsageError(str(path), what, "run the study again") from None
+
+
+def read_trials(folder: StudyFolder) -> list[TrialRecord]:
+    """Return the records of all trials that have ended, by number."""
+    files = [path / "result.json" for path in folder.trial_folders()]
+    return [read_record(file, TrialRecord) for file in files if file.is_file()]
+
+
+def ranked(records: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
+    """Return complete trials best first, then pruned, then failed ones.
+
+    Ties go to the smaller network, then to the lower number.
+    """
+    sign = -1 if direction == "maximize" else 1
+    order = {"complete": 0, "pruned": 1, "failed": 2}
+
+    def key(record: TrialRecord) -> tuple[float, ...]:
+        value = 0.0 if record.value is None else sign * record.value
+        size = record.run.n_parameters if record.run else 0
+        return (order[record.state], value, size, record.number)
+
+    return sorted(records, key=key)
+
+
+def write_leaderboard(
+    folder: StudyFolder, records: Sequence[TrialRecord], *, direction: str, metric: str
+) -> None:
+    """Write ``leaderboard.csv``: rank, result and cost of every trial, then its parameters."""
+    names = sorted({name for record in records for name in record.params})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["rank", "trial", "state", "reason", metric, *_COLUMNS, *names])
+    for rank, record in enumerate(ranked(records, direction), start=1):
+        shown = rank if record.state == "complete" else ""
+        value = "" if record.value is None else repr(record.value)
+        params = [_cell(record.params.get(name, "")) for name in names]
+        writer.writerow(
+            [
+                shown,
+                record.number,
+                record.state,
+                record.reason or "",
+                value,
+                *_costs(record),
+                *params,
+            ]
+        )
+    write_text(folder.leaderboard, text.getvalue())
+
+
+_COLUMNS = ("best_epoch", "epochs_run", "n_parameters", "latency_ms", "seconds", "notes")
+
+
+def _costs(record: TrialRecord) -> list[Any]:
+    notes = "; ".join(map(_cell, record.notes))
+    if record.run is None:
+        return ["", "", "", "", f"{record.seconds:.3f}", notes]
+    run = record.run
+    latency = "" if run.latency_ms is None else run.latency_ms
+    epochs = [f"{run.best_epoch:g}", f"{run.epochs_run:g}"]
+    return [*epochs, run.n_parameters, latency, f"{record.seconds:.3f}", notes]
+
+
+def _cell(value: Any) -> Any:
+    """Return text that no spreadsheet takes for a formula."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def portable_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config fit for a record: a data path below the current folder is made relative.
+
+    Any other path is kept as its last name: a record names no place of a machine.
+    """
+    data = config.get("data")
+    path = data.get("path") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(path, str):
+        return config
+    resolved, here = Path(path).resolve(), Path.cwd().resolve()
+    inside = resolved.is_relative_to(here)
+    kept = resolved.relative_to(here).as_posix() if inside else resolved.name
+    return {**config, "data": {**data, "path": kept}}
+
+
+def config_sha256(config: dict[str, Any]) -> str:
+    """Return the hash of a config's canonical JSON, as records hold it."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def now_utc() -> str:
+    """Return the time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,138 @@
+"""`hpo run` in a terminal: which view, what is said before and after."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hpo.answer import answer, error_console, marks, say, wants_screen
+from hpo.best import default_of
+from hpo.errors import UsageError
+from hpo.events import EventsObserver
+from hpo.lines import LinesObserver
+from hpo.live import LiveObserver
+from hpo.observers import Observer, StudyEnd
+from hpo.spec import StudySpec
+from hpo.study import StudyOutcome, run_study
+from hpo.words import counts, duration, number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terminal:
+    """How a study is shown."""
+
+    plain: bool
+    quiet: bool
+    events: str | None
+    command: str
+    """What was typed; typed again, it resumes."""
+
+
+def run_in_terminal(
+    spec: StudySpec,
+    results: Path,
+    terminal: Terminal,
+    *,
+    storage: str | None,
+    allow_change: bool,
+) -> StudyOutcome:
+    """Run a study, show it, and print the path of its best config.
+
+    Raises:
+        UsageError: if the events cannot be written where they should go.
+    """
+    with ExitStack() as closing:
+        observers = list(_views(terminal))
+        if terminal.events is not None:
+            observers.append(EventsObserver(_stream(terminal.events, closing)))
+        outcome = run_study(
+            spec, results, storage=storage, observers=observers, allow_change=allow_change
+        )
+    if not terminal.quiet:
+        for line in summary(outcome, spec):
+            say(line)
+    if outcome.best is not None and terminal.events != "-" and "--json" not in sys.argv:
+        answer(str(outcome.folder.best_config))
+    if not terminal.quiet:
+        for line in hints(outcome, spec, terminal.command):
+            say(line)
+    return outcome
+
+
+def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
+    """Return what the study came to, in lines."""
+    end = outcome.end
+    if end.new == 0 and end.why == "budget":
+        done = f"study {spec.name}: its budget of {_budget(spec)} is used; nothing to do"
+        return [done, *_best_lines(end)]
+    tally = counts(end.records)
+    text = f"{end.new} trials in {duration(end.seconds)}"
+    if end.new < len(end.records):
+        text += f", {len(end.records)} in all"
+    text += f": {tally['complete']} complete, {tally['pruned']} pruned"
+    saved = _epochs_saved(end)
+    text += f" ({saved:.0%} of epochs saved)" if saved else ""
+    return [text + f", {tally['failed']} failed", *_best_lines(end)]
+
+
+def hints(outcome: StudyOutcome, spec: StudySpec, command: str) -> list[str]:
+    """Return the next commands."""
+    if outcome.signal is not None:
+        return [f"interrupted; go on with:  {command}"]
+    if outcome.best is None:
+        return []
+    return [
+        f"next: hpo evaluate {spec.name} --test     what is it worth on rows never touched?",
+        f"      hpo best {spec.name}                look at the config",
+        "      hpo dashboard                  look at everything",
+    ]
+
+
+def _views(terminal: Terminal) -> Sequence[Observer]:
+    if terminal.quiet:
+        return []
+    if wants_screen(plain=terminal.plain):
+        return [LiveObserver(error_console())]
+    return [LinesObserver(say, marks())]
+
+
+def _stream(place: str, closing: ExitStack) -> IO[str]:
+    if place == "-":
+        return sys.stdout
+    try:
+        return closing.enter_context(Path(place).open("a", encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            "--events", f"{place}: {os.strerror(error.errno or 0)}", "a file"
+        ) from None
+
+
+def _budget(spec: StudySpec) -> str:
+    budget = spec.budget
+    limits = [
+        f"{budget.trials} trials" if budget.trials is not None else "",
+        f"{budget.epochs} epochs" if budget.epochs is not None else "",
+        f"{budget.time}" if budget.time is not None else "",
+    ]
+    return " or ".join(limit for limit in limits if limit)
+
+
+def _best_lines(end: StudyEnd) -> list[str]:
+    best = end.best
+    if best is None:
+        return ["no trial is complete yet"]
+    default = default_of(end.records)
+    known = f"; default config {number(default.value)}" if default is not None else ""
+    return [f"best: trial {best.number}   {number(best.value)} (one seed{known})"]
+
+
+def _epochs_saved(end: StudyEnd) -> float:
+    planned = spent = 0.0
+    for record in end.records:
+        if record.run is not None and record.state in ("complete", "pruned"):
+            planned += record.config["trainer"]["max_epochs"]
+            spent += record.run.epochs_run
+    return 1 - spent / planned if planned else 0.0

@@ -1,0 +1,127 @@
+"""Scheduler: what happens next in a study. Events in, commands out; no files, no clock."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lightning_modules.result import Command
+
+FIRST_FAILURES = 5
+"""A study whose first trials all fail the same way stops after this many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The budget as totals over all calls; None is no limit."""
+
+    trials: int | None = None
+    epochs: float | None = None
+    time_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a trial: a new one, or the one with that number, which was given back."""
+
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to start: wait for what is running."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The study ends here."""
+
+    why: Literal["budget", "interrupted", "failing"]
+
+
+Next = Start | Wait | Finish
+
+
+@dataclass(kw_only=True)
+class Scheduler:
+    """The state of a study's schedule.
+
+    ``time_s`` in the calls is the wall-clock time that the study has used over all calls.
+    """
+
+    limits: Limits
+    capacity: int = 1
+    """How many trials run at once."""
+    waiting: deque[int] = field(default_factory=deque)
+    """Trials that were given back, to be started again."""
+    running: set[int] = field(default_factory=set)
+    ended: int = 0
+    epochs: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    """The reasons of the first trials, while all of them failed."""
+    any_success: bool = False
+    interrupted: bool = False
+
+    def next(self, *, time_s: float) -> Next:
+        """Return what to do now."""
+        if self._failing() and not self.running:
+            return Finish("failing")
+        if self.interrupted:
+            return Wait() if self.running else Finish("interrupted")
+        if self._spent(time_s) or self._failing():
+            return Wait() if self.running else Finish("budget")
+        if len(self.running) >= self.capacity:
+            return Wait()
+        if self.waiting:
+            return Start(self.waiting.popleft())
+        if self.limits.trials is None or self.ended + len(self.running) < self.limits.trials:
+            return Start()
+        return Wait() if self.running else Finish("budget")
+
+    def started(self, number: int) -> None:
+        """Take note that a trial runs."""
+        self.running.add(number)
+
+    def validated(self, *, prune: bool, time_s: float) -> Command:
+        """Return the answer to a validation: go on, stop as the pruner says, or abandon."""
+        if self.batch_ended(time_s=time_s) is Command.ABANDON:
+            return Command.ABANDON
+        return Command.STOP if prune else Command.CONTINUE
+
+    def batch_ended(self, *, time_s: float) -> Command:
+        """Return whether a running trial goes on after a batch."""
+        over = self.limits.time_s is not None and time_s >= self.limits.time_s
+        return Command.ABANDON if over or self.interrupted else Command.CONTINUE
+
+    def finished(self, number: int, *, epochs: float, failure: str | None) -> None:
+        """Take note that a trial ended for good; ``failure`` is its reason if it failed."""
+        self.running.discard(number)
+        self.ended += 1
+        self.epochs += epochs
+        if failure is None:
+            self.any_success = True
+        else:
+            self.failures.append(failure)
+
+    def given_back(self, number: int) -> None:
+        """Take note that a trial stopped without an end, and waits to be started again."""
+        self.running.discard(number)
+        self.waiting.append(number)
+
+    def interrupt(self) -> None:
+        """Start nothing more; what runs is given back at its next batch end."""
+        self.interrupted = True
+
+    def _spent(self, time_s: float) -> bool:
+        trials, epochs, limit = self.limits.trials, self.limits.epochs, self.limits.time_s
+        return (
+            (trials is not None and self.ended >= trials)
+            or (epochs is not None and self.epochs >= epochs)
+            or (limit is not None and time_s >= limit)
+        )
+
+    def _failing(self) -> bool:
+        if self.any_success:
+            return False
+        first: Iterable[str] = self.failures[:FIRST_FAILURES]
+        return len(self.failures) >= FIRST_FAILURES and len(set(first)) == 1

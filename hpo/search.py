@@ -1,0 +1,181 @@
+"""Config models of the search: budget, samplers, pruners."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from lightning_modules.registry import Registry
+from lightning_modules.settings import Settings, Tagged
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a duration such as ``90s``, ``10m``, ``1h30m``.
+
+    >>> seconds("1h30m")
+    5400.0
+
+    Raises:
+        ValueError: if ``text`` is no duration, or is zero.
+    """
+    match = _DURATION.fullmatch(text)
+    parts = [float(part or 0) for part in match.groups()] if match else []
+    total = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not total:
+        raise ValueError(f"{text!r} is no duration; write 90s, 10m or 1h30m")
+    return total
+
+
+class BudgetConfig(Settings):
+    """When the study ends: whichever limit comes first; totals over every call."""
+
+    trials: int | None = Field(None, ge=1)
+    epochs: int | None = Field(None, ge=1)
+    time: str | None = None
+
+    @field_validator("time")
+    @classmethod
+    def _duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            seconds(text)
+        return text
+
+    @model_validator(mode="after")
+    def _limited(self) -> "BudgetConfig":
+        if self.trials is None and self.epochs is None and self.time is None:
+            raise PydanticCustomError("range", "has no limit; set trials, epochs or time")
+        return self
+
+    @property
+    def time_s(self) -> float | None:
+        """The limit of wall-clock time, seconds."""
+        return None if self.time is None else seconds(self.time)
+
+
+class TpeConfig(Settings):
+    """Tree-structured Parzen estimator, joint over each branch (Bergstra et al., 2011)."""
+
+    name: Literal["tpe"] = "tpe"
+    n_startup_trials: int = Field(10, ge=0)
+    """How many trials are random before the model proposes."""
+    n_ei_candidates: int = Field(24, ge=1)
+
+
+class RandomConfig(Settings):
+    """Independent random values."""
+
+    name: Literal["random"] = "random"
+
+
+class GridConfig(Settings):
+    """Every combination of choices, whole numbers and steps, in the order of the file."""
+
+    name: Literal["grid"] = "grid"
+
+
+class QmcConfig(Settings):
+    """A scrambled Sobol sequence: more even than random."""
+
+    name: Literal["qmc"] = "qmc"
+
+
+class GpConfig(Settings):
+    """Gaussian process with expected improvement; for spaces without branches."""
+
+    name: Literal["gp"] = "gp"
+    n_startup_trials: int = Field(10, ge=0)
+
+
+class HyperbandConfig(Settings):
+    """Hyperband (Li et al., 2018): brackets of successive halving, from 1 validation up."""
+
+    name: Literal["hyperband"] = "hyperband"
+    min_resource: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+
+
+class MedianConfig(Settings):
+    """Stop a trial whose best value so far is below the median at the same validation."""
+
+    name: Literal["median"] = "median"
+    n_startup_trials: int = Field(5, ge=0)
+    n_warmup_validations: int = Field(0, ge=0)
+    n_min_trials: int = Field(3, ge=1)
+
+
+class PercentileConfig(Settings):
+    """Stop a trial that is not among the best ``percentile`` per cent at the same validation."""
+
+    name: Literal["percentile"] = "percentile"
+    percentile: float = Field(25.0, gt=0, lt=100)
+    n_startup_trials: int = Field(5, ge=0)
+    n_warmup_validations: int = Field(0, ge=0)
+    n_min_trials: int = Field(3, ge=1)
+
+
+class AshaConfig(Settings):
+    """Asynchronous successive halving (Li et al., 2020)."""
+
+    name: Literal["asha"] = "asha"
+    min_resource: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+
+
+class NoPrunerConfig(Settings):
+    """Every trial runs to its end."""
+
+    name: Literal["none"] = "none"
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A sampler or pruner by name; `hpo.strategies` makes the Optuna object."""
+
+    config: type[Settings]
+
+
+SAMPLERS: Registry[Strategy] = Registry("sampler")
+for _name, _config in (
+    ("tpe", TpeConfig),
+    ("random", RandomConfig),
+    ("grid", GridConfig),
+    ("qmc", QmcConfig),
+    ("gp", GpConfig),
+):
+    SAMPLERS.register(_name)(Strategy(config=_config))
+
+PRUNERS: Registry[Strategy] = Registry("pruner")
+for _pruner, _settings in (
+    ("hyperband", HyperbandConfig),
+    ("median", MedianConfig),
+    ("percentile", PercentileConfig),
+    ("asha", AshaConfig),
+    ("none", NoPrunerConfig),
+):
+    PRUNERS.register(_pruner)(Strategy(config=_settings))
+
+
+class SearchConfig(Settings):
+    """How configs are proposed and stopped. A bare name stands for its default settings."""
+
+    sampler: Annotated[Settings, Tagged(SAMPLERS, "name")] = TpeConfig()
+    pruner: Annotated[Settings, Tagged(PRUNERS, "name")] = HyperbandConfig()
+    seed: int = Field(0, ge=0, lt=2**32)
+    retries: int = Field(2, ge=0)
+    """How often a trial that the machine killed is started again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {
+            key: {"name": value}
+            if key in ("sampler", "pruner") and isinstance(value, str)
+            else value
+            for key, value in values.items()
+        }

@@ -1,0 +1,243 @@
+"""StudySpec: the whole study file, its overrides applied, every mistake named at once."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from hpo.errors import Problem, SpecError, UsageError
+from hpo.files import Document, RawPath, dump_yaml, parse_value, read_document
+from hpo.problems import config_problems
+from hpo.search import BudgetConfig, SearchConfig
+from hpo.space import SECTIONS, SearchSpace
+from lightning_modules.registry import suggest
+from lightning_modules.settings import Settings
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DEVICE_NAMES = {"con", "prn", "aux", "nul", "reference", "readme.md"}
+
+
+class StudySettings(Settings):
+    """The parts of a study file that are not the space."""
+
+    name: str
+    budget: BudgetConfig = Field(default_factory=lambda: BudgetConfig(trials=50))
+    search: SearchConfig = SearchConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _safe(cls, name: str) -> str:
+        taken = name.lower() in _DEVICE_NAMES or name.lower().startswith("storage.sqlite")
+        if not _NAME.fullmatch(name) or taken or name.endswith("."):
+            raise ValueError(
+                f"{name[:80]!r} cannot name a folder; 1 to 64 letters, digits, '.', '_' or '-', "
+                "beginning with a letter or digit"
+            )
+        return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpec:
+    """One study, checked: its settings and its space."""
+
+    settings: StudySettings
+    space: SearchSpace
+
+    @property
+    def name(self) -> str:
+        """The study's name, which is its folder's too."""
+        return self.settings.name
+
+    @property
+    def budget(self) -> BudgetConfig:
+        """When the study ends."""
+        return self.settings.budget
+
+    @property
+    def search(self) -> SearchConfig:
+        """How configs are proposed and stopped."""
+        return self.settings.search
+
+    def values(self) -> dict[str, Any]:
+        """Return the study file as plain values, defaults of the study written out."""
+        settings = self.settings.model_dump(mode="json")
+        return {"name": self.name, **self.space.values, **_without_nones(settings)}
+
+    def text(self) -> str:
+        """Return the study file, resolved: `load_study` reads it back equal."""
+        return dump_yaml(self.values())
+
+
+def load_study(
+    source: str | Path | Mapping[str, Any], overrides: Sequence[str] = (), name: str | None = None
+) -> StudySpec:
+    """Read a study: a path, the name of a shipped file, or its values.
+
+    Args:
+        source: what to read.
+        overrides: ``path=value`` each, the value in YAML.
+        name: the study's name where the file gives none (default: the file's stem).
+
+    Raises:
+        UsageError: if the file cannot be read or an override has no ``=``.
+        SpecError: if anything in it is wrong; it names every mistake.
+    """
+    if isinstance(source, Mapping):
+        document = Document(name="study", values=dict(source))
+    else:
+        path = find_study_file(source)
+        document = read_document(path)
+        name = name or path.stem
+    if "schema" in document.values and "config" in document.values:
+        hint = "hpo train retrains it; hpo run takes a study file"
+        raise UsageError(document.name, "is a record of one config", hint)
+    for override in overrides:
+        document = override_document(document, override)
+    if name is not None and "name" not in document.values:
+        document = replace(document, values={"name": name, **document.values})
+    return check_document(document)
+
+
+def check_document(document: Document) -> StudySpec:
+    """Return the study of ``document``.
+
+    Raises:
+        SpecError: if anything in it is wrong; it names every mistake.
+    """
+    settings = {key: value for key, value in document.values.items() if key not in SECTIONS}
+    space = SearchSpace(document)
+    problems = list(space.problems)
+    for loc, what, hint in config_problems(StudySettings, settings):
+        if what == "unknown key" and len(loc) == 1:
+            hint = suggest(loc[0], [*SECTIONS, *StudySettings.model_fields])
+        problems.append(Problem(f"{document.where(loc)}: {'.'.join(loc)}", what, hint))
+    if not problems:
+        checked = StudySettings.model_validate(settings)
+        problems = _strategy_problems(checked, space, document)
+    if problems:
+        raise SpecError(problems)
+    return StudySpec(settings=checked, space=space)
+
+
+def find_study_file(source: str | Path) -> Path:
+    """Return the path of a study file: as given, or shipped under that name.
+
+    Raises:
+        UsageError: if there is neither.
+    """
+    path = Path(source)
+    try:
+        if path.exists():
+            return path
+    except OSError as error:
+        raise UsageError(str(source), str(error.strerror), "check the path") from None
+    shipped = shipped_studies()
+    if str(source) in shipped:
+        return shipped[str(source)]
+    if path.suffix in (".yaml", ".yml", ".json"):
+        raise UsageError(str(source), "no such file", f"shipped studies: {', '.join(shipped)}")
+    raise UsageError(str(source), "no study file", f"{suggest(str(source), list(shipped))}")
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Return the shipped study files by name."""
+    with resources.as_file(resources.files("search_spaces")) as folder:
+        return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def override_document(document: Document, override: str) -> Document:
+    """Return ``document`` with one ``path=value`` applied.
+
+    Below a ``one_of`` the path names the branch (``optimizer.sgd.lr``); the name of a branch as
+    the value picks it (``model=cnn``).
+
+    Raises:
+        UsageError: if there is no ``=``, no path, or the path goes through a plain value.
+    """
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {override}", "is no PATH=VALUE", "--set trainer.max_epochs=5")
+    try:
+        value = parse_value(text)
+    except UsageError as error:
+        raise UsageError(f"--set {override}", error.what, error.hint) from None
+    values = _set(document.values, keys, value, f"--set {override}")
+    raw = _raw(values, keys)
+    kept = {place: at for place, at in document.origins.items() if place[: len(raw)] != raw}
+    return replace(document, values=values, origins={**kept, raw: f"--set {override}"})
+
+
+def _raw(node: Any, keys: Sequence[str]) -> RawPath:
+    """Return the keys of a dotted path as they stand in the file, ``one_of`` included."""
+    if not keys or not isinstance(node, Mapping):
+        return tuple(keys)
+    if "one_of" in node:
+        return ("one_of", *_raw(node["one_of"], keys))
+    return (keys[0], *_raw(node.get(keys[0]), keys[1:]))
+
+
+def _set(node: Any, keys: Sequence[str], value: Any, where: str) -> Any:
+    if not keys:
+        branches = node.get("one_of") if isinstance(node, Mapping) else None
+        if isinstance(branches, Mapping) and isinstance(value, str):
+            return _pick(branches, value, where)
+        return value
+    key, rest = keys[0], keys[1:]
+    if isinstance(node, list):
+        if not key.isdigit() or int(key) >= len(node):
+            raise UsageError(where, f"{key!r} is no index of a list of {len(node)}", "count from 0")
+        return [
+            _set(old, rest, value, where) if i == int(key) else old for i, old in enumerate(node)
+        ]
+    if node is not None and not isinstance(node, Mapping):
+        raise UsageError(where, f"nothing lies below {node!r}", "set the value itself")
+    node = dict(node or {})
+    if "one_of" in node and isinstance(node["one_of"], Mapping):
+        branches = node["one_of"]
+        if key not in branches:
+            raise UsageError(where, f"{key!r} is no branch here", suggest(key, dict(branches)))
+        return {"one_of": {**branches, key: _set(branches[key], rest, value, where)}}
+    if not rest and set(node) == {"choices"} and key != "choices":
+        raise UsageError(where, "nothing lies below choices", "set the value itself")
+    return {**node, key: _set(node.get(key), rest, value, where)}
+
+
+def _pick(branches: Mapping[str, Any], name: str, where: str) -> Any:
+    if name not in branches:
+        raise UsageError(where, f"{name!r} is no branch here", suggest(name, dict(branches)))
+    if not isinstance(branches[name], Mapping | None):
+        raise UsageError(where, f"branch {name!r} is no mapping of settings", f"{name}: {{}}")
+    section = where.removeprefix("--set ").partition("=")[0].strip()
+    tag = {"model": "family", "task": "kind", "data": "source"}.get(section, "name")
+    return {tag: name, **(branches[name] or {})}
+
+
+def _strategy_problems(
+    settings: StudySettings, space: SearchSpace, document: Document
+) -> list[Problem]:
+    """Return what sampler and space cannot do together."""
+    name = str(settings.search.sampler.model_dump()["name"])
+    if not space.parameters():
+        hint = "give at least one setting a range or choices, or use hpo train"
+        return [Problem(document.name, "nothing to search", hint)]
+    if name == "grid":
+        try:
+            space.grid()
+        except ValueError as error:
+            place, _, what = str(error).rpartition(": ")
+            where = space.where(place) if place else f"{document.name}: search.sampler"
+            return [Problem(where, what, "add choices or step, or use sampler: tpe")]
+    return []
+
+
+def _without_nones(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nones(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }

@@ -1,0 +1,218 @@
+"""Run a study: create or resume it, within its total budget, to its best config."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.best import BestConfig, BestWriter, best_of
+from hpo.child import carry_out
+from hpo.errors import StudyError
+from hpo.folder import create_folder, open_folder, time_used
+from hpo.layout import DEFAULT_RESULTS, StudyFolder
+from hpo.logs import log_to
+from hpo.observers import Observer, StudyEnd, StudyStart
+from hpo.preflight import try_families
+from hpo.proposals import Proposals
+from hpo.records import TrialRecord, read_record, read_trials
+from hpo.scheduler import Finish, Limits, Scheduler
+from hpo.signals import interruptible
+from hpo.spec import StudySpec
+from hpo.storage import StudyStorage, sqlite_url
+from hpo.supervisor import Study, Supervisor, attributes_of
+from hpo.tracking import TensorBoardObserver
+from lightning_modules.config import RunConfig
+from lightning_modules.plugins import loaded_plugins
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOutcome:
+    """What a call of `run_study` came to."""
+
+    folder: StudyFolder
+    end: StudyEnd
+    signal: int | None
+    """The signal that interrupted the study, if one did."""
+
+    @property
+    def best(self) -> BestConfig | None:
+        """The best config, None if no trial is complete."""
+        if not self.folder.best_config.exists():
+            return None
+        return read_record(self.folder.best_config, BestConfig)
+
+
+def run_study(
+    spec: StudySpec,
+    results: Path = Path(DEFAULT_RESULTS),
+    *,
+    storage: str | None = None,
+    observers: Sequence[Observer] = (),
+    allow_change: bool = False,
+) -> StudyOutcome:
+    """Run ``spec`` until its total budget is used; the same call again resumes, or does nothing.
+
+    Args:
+        spec: the study.
+        results: the folder of all studies.
+        storage: an Optuna storage URL; one SQLite file under ``results`` by default.
+        observers: told of everything that happens.
+        allow_change: resume with another space, data, objective or seed all the same, and
+            record that.
+
+    Raises:
+        UsageError: if a family cannot take the data; nothing was created.
+        RefusedError: if the study exists with another space, data, objective or seed.
+        EnvironmentFault: if another supervisor runs it, or the storage cannot be opened.
+        StudyError: if the first trials all failed the same way, or no trial is usable.
+    """
+    folder = StudyFolder(results / spec.name)
+    default = spec.space.resolve(spec.space.defaults()[0].params)
+    if folder.study_file.exists():
+        open_folder(folder, spec, default, allow_change=allow_change)
+    else:
+        try_families(spec)
+        create_folder(folder, spec, default)
+    with folder.owned(), log_to(folder.log):
+        database = StudyStorage(
+            storage or sqlite_url(results / "storage.sqlite"),
+            study=spec.name,
+            direction=default.objective.direction,
+            metric=default.objective.metric,
+        )
+        try:
+            watchers = [TensorBoardObserver(), *observers]
+            return _supervise(spec, folder, default, database, watchers)
+        finally:
+            database.close()
+
+
+def _supervise(
+    spec: StudySpec,
+    folder: StudyFolder,
+    default: RunConfig,
+    database: StudyStorage,
+    observers: Sequence[Observer],
+) -> StudyOutcome:
+    metric, direction = default.objective.metric, default.objective.direction
+    records = read_trials(folder)
+    past = settle(database, records, name=spec.name)
+    longest = most_validations(spec)
+    proposals = Proposals(spec, direction=direction, past=past, most_validations=longest)
+    limits = _limits(spec, proposals.limit)
+    supervisor = Supervisor(
+        Study(
+            folder=folder,
+            name=spec.name,
+            metric=metric,
+            direction=direction,
+            plugins=[plugin.name for plugin in loaded_plugins()],
+        ),
+        storage=database,
+        proposals=proposals,
+        scheduler=_scheduler(limits, records, past),
+        workers=carry_out,
+        records=records,
+        best=BestWriter.of(spec, folder, metric=metric, direction=direction),
+        observers=observers,
+        time_s=time_used(folder),
+    )
+    start = StudyStart(
+        spec=spec,
+        folder=folder,
+        metric=metric,
+        direction=direction,
+        past=records,
+        total=limits.trials,
+    )
+    for observer in observers:
+        observer.study_started(start)
+    began = supervisor.time_s()
+    with interruptible(supervisor.interrupt) as received:
+        finish = supervisor.run()
+    end = StudyEnd(
+        why=finish.why,
+        records=supervisor.records,
+        best=best_of(supervisor.records, direction),
+        new=len(supervisor.records) - len(records),
+        seconds=supervisor.time_s() - began,
+    )
+    for observer in observers:
+        observer.study_ended(end)
+    _complain(finish, end, spec)
+    return StudyOutcome(folder=folder, end=end, signal=received[0] if received else None)
+
+
+def settle(
+    database: StudyStorage, records: Sequence[TrialRecord], *, name: str
+) -> list[FrozenTrial]:
+    """Bring the storage in line with the records, and return all its trials.
+
+    A running trial has no supervisor any more: with a record it ended, without one it waits.
+
+    Raises:
+        StudyError: if storage and folder do not belong together.
+    """
+    trials = database.trials()
+    recorded = {record.number: record for record in records}
+    ended = {trial.number for trial in trials if trial.state.is_finished()}
+    if ended - set(recorded) or set(recorded) - {trial.number for trial in trials}:
+        what = f"the storage has {len(ended)} trials that ended, the folder {len(recorded)}"
+        hint = "give the study another name, or restore what is missing"
+        raise StudyError(name, what, hint)
+    for trial in trials:
+        if trial.state != TrialState.RUNNING:
+            continue
+        record = recorded.get(trial.number)
+        if record is None:
+            database.give_back(trial.number)
+        else:
+            attributes = attributes_of(record)
+            database.finish(record.number, record.state, record.value, attributes)
+    return database.trials()
+
+
+def most_validations(spec: StudySpec) -> int:
+    """Return how many validations the longest run of the space has."""
+    counts = []
+    for config in spec.space.corners():
+        every, epochs = config.trainer.validate_every, config.trainer.max_epochs
+        counts.append(epochs // every if isinstance(every, int) else int(epochs / every))
+    return max(counts)
+
+
+def _limits(spec: StudySpec, most_trials: int | None) -> Limits:
+    budget = spec.budget
+    totals = [total for total in (budget.trials, most_trials) if total is not None]
+    return Limits(
+        trials=min(totals) if totals else None,
+        epochs=None if budget.epochs is None else float(budget.epochs),
+        time_s=budget.time_s,
+    )
+
+
+def _scheduler(
+    limits: Limits, records: Sequence[TrialRecord], past: Sequence[FrozenTrial]
+) -> Scheduler:
+    failures = [f"{r.reason}: {r.what}" for r in records if r.state == "failed"]
+    waiting = [trial.number for trial in past if trial.state == TrialState.WAITING]
+    return Scheduler(
+        limits=limits,
+        waiting=deque(waiting),
+        ended=len(records),
+        epochs=sum(record.run.epochs_run for record in records if record.run),
+        failures=failures,
+        any_success=len(failures) < len(records),
+    )
+
+
+def _complain(finish: Finish, end: StudyEnd, spec: StudySpec) -> None:
+    if finish.why == "failing":
+        first = end.records[0]
+        what = f"the first {len(end.records)} trials all failed: {first.reason}: {first.what}"
+        raise StudyError(spec.name, what, f"read trials/{first.number:04d}/traceback.txt")
+    if end.best is None and finish.why == "budget":
+        states = ", ".join(f"{r.number} {r.state}" for r in end.records[:5]) or "none ended"
+        raise StudyError(spec.name, f"no trial is complete ({states})", "raise the budget")

@@ -1,0 +1,287 @@
+"""The supervisor: the only writer of a study. It starts trials, answers them and records them."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpo.best import BestWriter
+from hpo.files import write_json, write_text
+from hpo.layout import StudyFolder
+from hpo.observers import Observer
+from hpo.proposals import Proposal, Proposals
+from hpo.protocol import TrialEnd, TrialOrder
+from hpo.records import (
+    TrialRecord,
+    config_sha256,
+    now_utc,
+    portable_config,
+    write_leaderboard,
+    write_trial,
+)
+from hpo.scheduler import Finish, Scheduler, Start
+from hpo.storage import StudyStorage
+from lightning_modules.result import Command, Listener, RunResult, Validation
+
+Workers = Callable[[TrialOrder, Listener], TrialEnd]
+
+
+class StopNow(BaseException):
+    """The user pressed Ctrl-C twice."""
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """A trial that runs."""
+
+    proposal: Proposal
+    started_utc: str
+    started: float
+    validations: list[Validation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a supervisor needs to know of its study."""
+
+    folder: StudyFolder
+    name: str
+    metric: str
+    direction: str
+    plugins: list[str]
+
+
+class Supervisor:
+    """Run a study to the end of its budget.
+
+    Args:
+        study: its name, folder and objective.
+        storage: Optuna's storage of it.
+        proposals: where configs come from.
+        scheduler: what decides.
+        workers: trains one order and returns its end.
+        records: trials that ended in earlier calls.
+        observers: told of everything.
+        time_s: wall-clock time used by earlier calls.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        storage: StudyStorage,
+        proposals: Proposals,
+        scheduler: Scheduler,
+        workers: Workers,
+        records: Sequence[TrialRecord],
+        best: BestWriter,
+        observers: Sequence[Observer],
+        time_s: float,
+    ) -> None:
+        self._study = study
+        self._storage = storage
+        self._proposals = proposals
+        self._scheduler = scheduler
+        self._workers = workers
+        self._best = best
+        self._observers = observers
+        self._begun = time.monotonic() - time_s
+        self._running: dict[int, Attempt] = {}
+        self.records = list(records)
+
+    def run(self) -> Finish:
+        """Start, answer and record trials until the scheduler says that the study ends here."""
+        try:
+            while True:
+                step = self._scheduler.next(time_s=self.time_s())
+                if isinstance(step, Finish):
+                    return step
+                if isinstance(step, Start):
+                    self._train(step)
+        except StopNow:
+            self._scheduler.interrupt()
+            return Finish("interrupted")
+        finally:
+            for number in list(self._running):
+                self._give_back(number)
+            self._save_progress()
+
+    def time_s(self) -> float:
+        """Return the wall-clock time that the study has used, over all calls, seconds."""
+        return time.monotonic() - self._begun
+
+    def interrupt(self) -> None:
+        """Let what runs stop at its next batch end, and start nothing more."""
+        self._scheduler.interrupt()
+
+    def validated(self, number: int, validation: Validation) -> Command:
+        """Take a report of a running trial and answer it."""
+        attempt = self._running[number]
+        attempt.validations.append(validation)
+        prune = self._proposals.report(
+            number, validation=validation.validation, value=validation.objective
+        )
+        if validation.validation not in attempt.proposal.trial.intermediate_values:
+            self._storage.report(
+                number, validation=validation.validation, value=validation.objective
+            )
+        for observer in self._observers:
+            observer.validated(number, validation, prune=prune)
+        return self._scheduler.validated(prune=prune, time_s=self.time_s())
+
+    def batch_ended(self) -> Command:
+        """Answer a running trial after a batch."""
+        for observer in self._observers:
+            observer.batch_ended()
+        return self._scheduler.batch_ended(time_s=self.time_s())
+
+    def _train(self, start: Start) -> None:
+        attempt = self._begin(start)
+        proposal = attempt.proposal
+        folder = self._fresh_folder(proposal.number)
+        order = TrialOrder(
+            number=proposal.number,
+            config=proposal.config.plain(),
+            folder=str(folder),
+            plugins=self._study.plugins,
+        )
+        self._end(self._workers(order, _Answers(self, proposal.number)))
+
+    def _begin(self, start: Start) -> Attempt:
+        if start.number is None:
+            proposal = self._proposals.ask()
+            self._storage.begin(proposal.trial)
+        else:
+            proposal = self._proposals.again(start.number)
+            self._storage.resume(start.number)
+        attempt = Attempt(proposal=proposal, started_utc=now_utc(), started=time.monotonic())
+        self._running[proposal.number] = attempt
+        self._scheduler.started(proposal.number)
+        for observer in self._observers:
+            observer.trial_started(proposal)
+        return attempt
+
+    def _fresh_folder(self, number: int) -> Path:
+        folder = self._study.folder.trial(number)
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
+
+    def _end(self, end: TrialEnd) -> None:
+        if end.outcome == "abandoned":
+            self._give_back(end.number)
+            return
+        record = self._record(end)
+        if end.traceback:
+            write_text(self._study.folder.trial(end.number) / "traceback.txt", end.traceback)
+        write_trial(self._study.folder, record)
+        self._tell(record)
+        self.records.append(record)
+        write_leaderboard(
+            self._study.folder,
+            self.records,
+            direction=self._study.direction,
+            metric=self._study.metric,
+        )
+        is_best = self._best.write(self.records, time_s=self.time_s())
+        self._save_progress()
+        for observer in self._observers:
+            observer.trial_ended(record, best=is_best)
+
+    def _record(self, end: TrialEnd) -> TrialRecord:
+        attempt = self._running.pop(end.number)
+        proposal, result = attempt.proposal, end.result
+        state = "failed"
+        if result is not None:
+            state = "pruned" if result.stopped_by == "pruner" else "complete"
+        config = portable_config(proposal.config.plain())
+        return TrialRecord.model_validate(
+            {
+                "schema": "hpo.trial/1",
+                "study": self._study.name,
+                "number": end.number,
+                "state": state,
+                "reason": end.reason,
+                "what": end.what,
+                "params": proposal.trial.params,
+                "config": config,
+                "config_sha256": config_sha256(config),
+                "seed": proposal.config.seed,
+                "notes": list(proposal.notes),
+                "run": result,
+                "started_utc": attempt.started_utc,
+                "ended_utc": now_utc(),
+                "seconds": round(time.monotonic() - attempt.started, 3),
+            }
+        )
+
+    def _tell(self, record: TrialRecord) -> None:
+        """Tell storage and proposals, in this order: what is acknowledged is durable."""
+        run = record.run
+        self._storage.finish(record.number, record.state, record.value, attributes_of(record))
+        self._proposals.tell(record.number, record.state, record.value)
+        self._scheduler.finished(
+            record.number, epochs=run.epochs_run if run else 0.0, failure=_failure(record)
+        )
+
+    def _give_back(self, number: int) -> None:
+        self._running.pop(number)
+        self._storage.give_back(number)
+        self._scheduler.given_back(number)
+        for observer in self._observers:
+            observer.trial_given_back(number)
+
+    def _save_progress(self) -> None:
+        write_json(self._study.folder.progress, {"wall_seconds": round(self.time_s(), 3)})
+
+
+class _Answers:
+    """The listener of one trial: hands its reports to the supervisor."""
+
+    def __init__(self, supervisor: Supervisor, number: int) -> None:
+        self._supervisor = supervisor
+        self._number = number
+
+    def validated(self, validation: Validation) -> Command:
+        return self._supervisor.validated(self._number, validation)
+
+    def batch_ended(self) -> Command:
+        return self._supervisor.batch_ended()
+
+
+def attributes_of(record: TrialRecord) -> dict[str, object]:
+    """Return what the dashboard shows of a trial, numbers where they can be axes."""
+    run = record.run
+    shown: dict[str, object] = {
+        "seed": record.seed,
+        "seconds": record.seconds,
+        "status": record.state,
+        "reason": record.reason,
+        "what": record.what[:500] or None,
+        "lr": _lr(record),
+        "default": True if "default" in record.notes else None,
+    }
+    return shown if run is None else {**shown, **_costs(run)}
+
+
+def _costs(run: RunResult) -> dict[str, object]:
+    return {
+        "n_parameters": run.n_parameters,
+        "size_mb": round(run.size_bytes / 1e6, 6),
+        "latency_ms": run.latency_ms,
+        "epochs_run": run.epochs_run,
+        "best_epoch": run.best_epoch,
+        "stop_reason": run.stopped_by,
+    }
+
+
+def _lr(record: TrialRecord) -> float | None:
+    optimizer = record.config.get("optimizer")
+    lr = optimizer.get("lr") if isinstance(optimizer, dict) else None
+    return float(lr) if isinstance(lr, int | float) else None
+
+
+def _failure(record: TrialRecord) -> str | None:
+    return f"{record.reason}: {record.what}" if record.state == "failed" else None

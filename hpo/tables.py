@@ -1,0 +1,155 @@
+"""The answers of the looking verbs as lines and tables; no torch, no Optuna."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.best import BestConfig, describe_config
+from hpo.listing import StudyLine
+from hpo.records import TrialRecord
+from hpo.words import MARKS, arrow, duration, number, params_words, plain_value, sparkline
+from lightning_modules.families import FAMILIES
+
+if TYPE_CHECKING:
+    from hpo.evaluate import Evaluation
+    from hpo.retrain import Retrained
+
+Rows = tuple[list[str], list[list[str]]]
+
+
+def best_lines(best: BestConfig) -> list[str]:
+    """Return a best config for reading: what it scored, what it is, where its weights are."""
+    metric, study = best.metric, best.study
+    sign = arrow(metric["direction"])
+    lines = [
+        best.summary,
+        f"  {metric['name']} {sign} {number(metric['value'])} on validation "
+        f"at epoch {metric['epoch']:g}, trial {study['trial']} of {study['name']}",
+    ]
+    test = best.test
+    if test["value"] is not None:
+        lines.append(f"  test {number(test['value'])} (opened {test['opened']} times)")
+    if study.get("rank_note"):
+        lines.append(f"  {study['rank_note']}")
+    lines.append("  searched:")
+    flat = _searched(best)
+    lines += [f"    {name:<32} {value}" for name, value in flat]
+    return lines
+
+
+def _searched(best: BestConfig) -> list[tuple[str, str]]:
+    found = []
+    for name in best.searched:
+        value: Any = best.config
+        for key in name.split("."):
+            if isinstance(value, Mapping) and key in value:
+                value = value[key]
+            elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+                value = value[int(key)]
+            elif isinstance(value, list) and key == "length":
+                value = len(value)
+        if isinstance(value, Mapping):
+            value = value.get("family", value.get("name", value.get("kind", "")))
+        found.append((name, plain_value(value)))
+    return found
+
+
+def study_rows(lines: Sequence[StudyLine]) -> Rows:
+    """Return the table of `hpo list`."""
+    headings = ["study", "✓", "✂", "✗", "metric", "best", "default", "cost", "created"]
+    rows = []
+    for line in lines:
+        metric = f"{line.metric} {arrow(line.direction or '')}" if line.metric else "–"
+        tally = [str(line.trials[state]) for state in ("complete", "pruned", "failed")]
+        values = [number(line.best), number(line.default), duration(line.seconds)]
+        rows.append([line.name, *tally, metric, *values, line.created_utc])
+    return headings, rows
+
+
+def trial_rows(records: Sequence[TrialRecord], metric: str) -> Rows:
+    """Return a leaderboard."""
+    headings = ["#", "trial", metric, "epochs", "parameters", "what"]
+    rows = []
+    for rank, record in enumerate(records, start=1):
+        run = record.run
+        epochs = f"{run.epochs_run:g}" if run else "–"
+        size = f"{run.n_parameters:,}" if run else "–"
+        what = describe_config(record.config)
+        rows.append([str(rank), str(record.number), number(record.value), epochs, size, what])
+    return headings, rows
+
+
+def trial_lines(record: TrialRecord, curve: Sequence[float]) -> list[str]:
+    """Return one trial for reading."""
+    first = f"trial {record.number} of {record.study}  {MARKS[record.state]} {record.state}"
+    lines = [f"{first}  {number(record.value)}  {duration(record.seconds)}"]
+    if record.state == "failed":
+        lines.append(f"  {record.reason}: {record.what}")
+    if curve:
+        lines.append(f"  {sparkline(curve, 60)}  {len(curve)} validations")
+    if record.run is not None:
+        run = record.run
+        lines.append(
+            f"  best at epoch {run.best_epoch:g} of {run.epochs_run:g}, "
+            f"stopped by {run.stopped_by}, {run.n_parameters:,} parameters"
+        )
+    lines += [f"  note: {note}" for note in record.notes]
+    lines += [f"    {name:<32} {value}" for name, value in params_words(record.params)]
+    return lines
+
+
+def difference_rows(
+    records: Sequence[TrialRecord], differing: Sequence[tuple[str, list[Any]]]
+) -> Rows:
+    """Return the table of `hpo show --diff`."""
+    headings = ["setting", *(f"trial {record.number}" for record in records)]
+    rows = [["value", *(number(record.value) for record in records)]]
+    rows += [[path, *map(plain_value, values)] for path, values in differing]
+    return headings, rows
+
+
+def retrained_lines(done: "Retrained") -> list[str]:
+    """Return what `hpo train` came to."""
+    result, objective = done.result, done.config.objective
+    text = f"{objective.metric} {result.value!r} at epoch {result.best_epoch:g}, "
+    text += f"{duration(result.seconds)}"
+    if done.recorded is None:
+        return [text]
+    same = done.recorded == result.value
+    verdict = "equal, bit for bit" if same else f"differs by {result.value - done.recorded:.3g}"
+    return [text, f"recorded {done.recorded!r}: {verdict}"]
+
+
+def evaluation_lines(done: "Evaluation") -> list[str]:
+    """Return what `hpo evaluate` came to."""
+    lines = [f"trial {done.trial} on {done.split}: {done.metric} {number(done.value)}"]
+    others = {name: value for name, value in done.metrics.items() if name != done.metric}
+    lines += [f"  {name:<20} {number(value)}" for name, value in others.items()]
+    if done.opened > 1:
+        lines.append(f"the test split was opened {done.opened} times: its value is worth less")
+    return lines
+
+
+def family_rows() -> Rows:
+    """Return the table of `hpo families`."""
+    headings = ["family", "takes", "settings", "what"]
+    rows = []
+    for name, family in FAMILIES.items():
+        takes = "its own data" if family.whole else ", ".join(family.takes)
+        settings = ", ".join(key for key in family.config.model_fields if key != "family")
+        what = (family.config.__doc__ or "").strip().splitlines()[0]
+        rows.append([name, takes, settings, what])
+    return headings, rows
+
+
+def space_rows(shipped: Mapping[str, Path]) -> Rows:
+    """Return the table of `hpo spaces`: name, dimensions, and the first line of each file."""
+    from hpo.spec import load_study
+
+    headings = ["study", "dimensions", "what"]
+    rows = []
+    for name, path in shipped.items():
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        dimensions = len(load_study(path).space.parameters())
+        rows.append([name, str(dimensions), first.lstrip("# ").partition("   ")[0]])
+    return headings, rows

@@ -1,0 +1,90 @@
+"""How numbers, durations and trials are written for people, the same everywhere."""
+
+from collections.abc import Mapping, Sequence
+
+from hpo.best import describe_config
+from hpo.records import TrialRecord
+
+MARKS = {"complete": "✓", "pruned": "✂", "failed": "✗"}
+ASCII_MARKS = {"complete": "+", "pruned": "-", "failed": "x"}
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def number(value: float | None) -> str:
+    """Return a metric with four significant digits.
+
+    >>> number(0.97896), number(123.456), number(None)
+    ('0.9790', '123.5', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{value:#.4g}"
+    return text.rstrip(".") if "e" not in text else f"{value:.3e}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    >>> duration(4.13), duration(192), duration(7500)
+    ('4.1s', '3m12s', '2h05m')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def arrow(direction: str) -> str:
+    """Return ↑ for a metric to maximize, ↓ for one to minimize."""
+    return "↑" if direction == "maximize" else "↓"
+
+
+def sparkline(values: Sequence[float], width: int = 20) -> str:
+    """Return values as a line of bars, the last ``width`` of them.
+
+    >>> sparkline([0.0, 0.5, 1.0])
+    '▁▅█'
+    """
+    shown = list(values)[-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    if high == low:
+        return _BARS[3] * len(shown)
+    return "".join(_BARS[round((v - low) / (high - low) * (len(_BARS) - 1))] for v in shown)
+
+
+def trial_words(record: TrialRecord) -> str:
+    """Return what became of a trial, in words."""
+    family = record.config["model"]["family"]
+    what = describe_config(record.config)
+    if "default" in record.notes:
+        what = f"default {family}"
+    if record.state == "pruned" and record.run is not None:
+        return f"stopped at epoch {record.run.epochs_run:g}  {what}"
+    if record.state == "failed":
+        return f"{record.reason}: {record.what}"
+    return what
+
+
+def counts(records: Sequence[TrialRecord]) -> dict[str, int]:
+    """Return how many trials are complete, pruned and failed."""
+    found = {"complete": 0, "pruned": 0, "failed": 0}
+    for record in records:
+        found[record.state] += 1
+    return found
+
+
+def plain_value(value: object) -> str:
+    """Return a parameter's value; numbers with three digits, short of rounding whole ones."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "none" if value is None else str(value)
+
+
+def params_words(params: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return parameters as pairs of texts, in the order of the file."""
+    return [(name, plain_value(value)) for name, value in params.items()]

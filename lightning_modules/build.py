@@ -1,0 +1,85 @@
+"""Open the data of a config and build its module: what training, evaluation and checks share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+
+from lightning_modules.config import RunConfig
+from lightning_modules.data.config import SOURCES, SourceConfig
+from lightning_modules.data.datamodule import TaskData
+from lightning_modules.data.facts import DataFacts, facts_of, facts_of_module
+from lightning_modules.data.prepared import PreparedData, prepare_task
+from lightning_modules.errors import UsageError
+from lightning_modules.families import FAMILIES
+from lightning_modules.module import SupervisedModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """The data of a run: prepared tensors of ours, or a user's data module.
+
+    ``facts`` is None for a whole module on a user's data module: both know their own shapes.
+    """
+
+    prepared: PreparedData | None
+    facts: DataFacts | None
+
+    def module(self, config: RunConfig) -> pl.LightningDataModule:
+        """Return the data module of one run."""
+        if self.prepared is None:
+            return make_datamodule(config)
+        size = config.trainer.batch_size
+        if size is None:
+            raise TypeError("a config of ours always has a batch size")
+        return TaskData(self.prepared, batch_size=size, seed=config.seed)
+
+
+def open_data(config: RunConfig, *, with_test: bool = False) -> RunData:
+    """Load, split and prepare the data of ``config``.
+
+    Raises:
+        DataError: if the data are not what the config says.
+    """
+    if SOURCES[config.source].datamodule is not None:
+        if config.whole:
+            return RunData(prepared=None, facts=None)
+        return RunData(
+            prepared=None, facts=facts_of_module(lambda: make_datamodule(config), str(config.kind))
+        )
+    if not isinstance(config.data, SourceConfig):
+        raise TypeError(f"{type(config.data).__name__} is neither a source of ours nor a module")
+    prepared = prepare_task(config.data, task_kind=str(config.kind), with_test=with_test)
+    return RunData(prepared=prepared, facts=facts_of(prepared))
+
+
+def make_datamodule(config: RunConfig) -> pl.LightningDataModule:
+    """Return a new instance of the user's data module that ``config`` names."""
+    make = SOURCES[config.source].datamodule
+    if make is None:
+        raise TypeError(f"{config.source} is no data module")
+    module: pl.LightningDataModule = make(config.data)
+    return module
+
+
+def build_module(config: RunConfig, data: RunData) -> pl.LightningModule:
+    """Return the module of ``config`` with fresh weights from the global generator.
+
+    Raises:
+        UsageError: if the family cannot take this kind of data.
+    """
+    family = FAMILIES[config.family]
+    if family.whole:
+        whole: Any = family.resolve()(config.model)
+        if not isinstance(whole, pl.LightningModule):
+            raise TypeError(f"{config.family} built a {type(whole).__name__}, no LightningModule")
+        return whole
+    if data.facts is None:
+        raise TypeError("a family's run always knows its data")
+    kind = "image" if len(data.facts.input_shape) == 3 else "features"
+    if kind not in family.takes:
+        fitting = [name for name, other in FAMILIES.items() if kind in other.takes]
+        what = f"{config.family} takes {' or '.join(family.takes)} data, "
+        what += f"{config.source} gives {kind} {data.facts.input_shape}"
+        raise UsageError("model.family", what, f"families for it: {', '.join(fitting)}")
+    return SupervisedModule(config, data.facts)

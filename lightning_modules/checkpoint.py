@@ -1,0 +1,86 @@
+"""Write checkpoints whole or not at all; read them without running anything in them."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from lightning_modules.errors import UsageError
+
+
+class PlainCheckpointIO(TorchCheckpointIO):
+    """Leave out of checkpoints what could not be read back without running code.
+
+    A user's ``save_hyperparameters`` may hold functions and paths; `load_checkpoint` refuses both.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write ``checkpoint`` with plain hyperparameters only: paths as text, no functions."""
+        kept = {
+            key: _plain(value) if key in _HYPERPARAMETERS else value
+            for key, value in checkpoint.items()
+        }
+        super().save_checkpoint(kept, path, storage_options)
+
+
+_HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
+_NOTHING = object()
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as plain values and tensors, leaving out what is neither."""
+    if isinstance(value, Mapping):
+        items = {str(key): _plain(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item is not _NOTHING}
+    if isinstance(value, list | tuple):
+        kept = [item for item in map(_plain, value) if item is not _NOTHING]
+        return kept if isinstance(value, list) else tuple(kept)
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or type(value) in (bool, int, float, str, torch.Tensor):
+        return value
+    return _NOTHING
+
+
+def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
+    """Write the weights as a Lightning checkpoint, which ``load_from_checkpoint`` reads too."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        trainer.save_checkpoint(temporary, weights_only=True)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a local file, with weights only.
+
+    Raises:
+        UsageError: if there is no such file, or it is damaged, or holds more than weights and
+            plain values (loading those would run code from the file).
+    """
+    if not path.is_file():
+        raise UsageError(str(path), "no such checkpoint", "train it again with hpo train")
+    try:
+        loaded: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")  # noqa: TID251
+    except Exception as error:  # noqa: BLE001  (torch raises whatever the damaged bytes lead to)
+        what = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise UsageError(str(path), f"cannot be read safely ({what})", "train it again") from None
+    if not isinstance(loaded, dict) or "state_dict" not in loaded:
+        raise UsageError(str(path), "holds no weights", "name a checkpoint of a run")
+    return loaded
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,213 @@
+"""RunConfig: every decision of one training, complete, as plain values."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from lightning_modules.data.config import SOURCES
+from lightning_modules.families import FAMILIES
+from lightning_modules.optim import OPTIMIZERS, SCHEDULES
+from lightning_modules.registry import suggest
+from lightning_modules.settings import Settings, Tagged, number, shape
+from lightning_modules.task import METRICS, TASKS, Direction
+
+DEFAULT_BATCH_SIZE = 64
+
+
+class EarlyStoppingConfig(Settings):
+    """Stop after ``patience`` validations that were not better by ``min_delta``."""
+
+    patience: int = Field(5, ge=1)
+    min_delta: float = Field(0.0, ge=0)
+
+
+class TrainerConfig(Settings):
+    """How long, in which batches, on what."""
+
+    max_epochs: int = Field(20, ge=1)
+    batch_size: int | None = shape(None, ge=1)
+    validate_every: int | float = Field(1)
+    """A number of epochs, or a fraction of one."""
+    gradient_clip: float | None = number(None, gt=0)
+    """The largest norm of the whole gradient."""
+    early_stopping: EarlyStoppingConfig | None = None
+    threads: int = Field(1, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = shape("32-true")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+
+    @model_validator(mode="after")
+    def _whole_or_fraction(self) -> "TrainerConfig":
+        every = self.validate_every
+        if isinstance(every, float) and not 0 < every < 1:
+            raise PydanticCustomError(
+                "range",
+                "validate_every is a number of epochs (1, 2, …) or a fraction between 0 and 1",
+            )
+        if isinstance(every, int) and not 1 <= every <= self.max_epochs:
+            raise PydanticCustomError(
+                "range",
+                "validate_every must be between 1 and max_epochs, or nothing is ever measured",
+            )
+        return self
+
+
+class ObjectiveConfig(Settings):
+    """The one metric that objective, checkpoint, early stopping and pruner all read."""
+
+    metric: str
+    direction: Direction
+
+
+class RunConfig(Settings):
+    """One training. ``optimizer``, ``schedule`` are None for modules that bring their own."""
+
+    task: Annotated[Settings, Tagged(TASKS, "kind")] | None = None
+    data: Annotated[Settings, Tagged(SOURCES, "source")]
+    model: Annotated[Settings, Tagged(FAMILIES, "family")]
+    optimizer: Annotated[Settings, Tagged(OPTIMIZERS, "name")] | None = None
+    schedule: Annotated[Settings, Tagged(SCHEDULES, "name")] | None = None
+    trainer: TrainerConfig = TrainerConfig()
+    objective: ObjectiveConfig
+    seed: int = Field(0, ge=0, lt=2**32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        """Write out every default that depends on another section."""
+        if not isinstance(values, Mapping):
+            return values
+        filled = {
+            key: value.model_dump() if isinstance(value, Settings) else value
+            for key, value in values.items()
+        }
+        if brings_own_optimizer(filled.get("model")) is False:
+            filled["optimizer"] = _or(filled.get("optimizer"), {"name": "adamw"})
+            filled["schedule"] = _or(filled.get("schedule"), {"name": "constant"})
+        trainer = filled.get("trainer", {})
+        if isinstance(trainer, Mapping) and brings_own_batches(filled.get("data")) is False:
+            size = _or(trainer.get("batch_size"), DEFAULT_BATCH_SIZE)
+            filled["trainer"] = {**trainer, "batch_size": size}
+        objective = _or(filled.get("objective"), {})
+        if isinstance(objective, Mapping):
+            ours = brings_own_optimizer(filled.get("model")) is not True
+            filled["objective"] = _complete_objective(objective, filled.get("task"), ours)
+        return filled
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> "RunConfig":
+        complain = [text for text in _conflicts(self) if text]
+        if complain:
+            raise PydanticCustomError("conflict", "{text}", {"text": "\n".join(complain)})
+        return self
+
+    @property
+    def family(self) -> str:
+        """The name of the model's family."""
+        return str(self.model.model_dump()["family"])
+
+    @property
+    def source(self) -> str:
+        """The name of the data source."""
+        return str(self.data.model_dump()["source"])
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of task, None where module and data are the user's own."""
+        return None if self.task is None else str(self.task.model_dump()["kind"])
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model is a LightningModule with its own training step and optimizer."""
+        return FAMILIES[self.family].whole
+
+    @property
+    def monitor(self) -> str:
+        """The name under which the objective's metric is logged."""
+        return self.objective.metric if self.whole else f"val/{self.objective.metric}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return this config as plain values, ready for JSON."""
+        return self.model_dump(mode="json")
+
+    def sha256(self) -> str:
+        """Return the hash of the config's canonical JSON: equal configs, equal hash."""
+        text = json.dumps(self.plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def brings_own_optimizer(model: Any) -> bool | None:
+    """Return whether the raw ``model`` section names a whole module; None if it names nothing."""
+    name = _name(model, "family")
+    return FAMILIES[name].whole if name in FAMILIES else None
+
+
+def brings_own_batches(data: Any) -> bool | None:
+    """Return whether the raw ``data`` section names a user's data module; None if nothing."""
+    name = _name(data, "source")
+    return SOURCES[name].datamodule is not None if name in SOURCES else None
+
+
+def _name(section: Any, tag: str) -> str:
+    """Return the name under ``tag`` of a raw section, empty if there is none."""
+    name = section.get(tag) if isinstance(section, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _complete_objective(objective: Mapping[str, Any], task: Any, ours: bool) -> dict[str, Any]:
+    filled = dict(objective)
+    kind = _name(task, "kind")
+    if ours and "metric" not in filled:
+        filled["metric"] = TASKS[kind].default_metric if kind in TASKS else ""
+    if ours and "direction" not in filled:
+        known = METRICS.get(_name(filled, "metric"))
+        filled["direction"] = known.direction if known else "maximize"
+    return filled
+
+
+def _conflicts(config: RunConfig) -> list[str]:
+    """Name every setting that would have no effect, and every one that is missing for another."""
+    own_data = SOURCES[config.source].datamodule is not None
+    return [
+        *(_module_conflicts(config) if config.whole else []),
+        "trainer.batch_size: the data module makes its own batches; remove this setting"
+        if own_data and config.trainer.batch_size is not None
+        else "",
+        "task: the module and its data module bring their own; remove this section"
+        if own_data and config.whole and config.task is not None
+        else "",
+        f"task: missing; one of: {', '.join(TASKS)}"
+        if config.task is None and not (own_data and config.whole)
+        else "",
+        "" if config.whole or config.task is None else _metric_conflict(config),
+    ]
+
+
+def _module_conflicts(config: RunConfig) -> list[str]:
+    brings = f"{config.family} is a whole LightningModule with its own"
+    found = [
+        f"{section}: {brings} configure_optimizers; remove this section"
+        for section in ("optimizer", "schedule")
+        if getattr(config, section) is not None
+    ]
+    if config.task is not None and config.task != TASKS[str(config.kind)].config():
+        found.append(f"task: {brings} loss; keep only task.kind")
+    return found
+
+
+def _metric_conflict(config: RunConfig) -> str:
+    metric, kind = config.objective.metric, str(config.kind)
+    fitting = [name for name, entry in METRICS.items() if kind in entry.kinds]
+    if metric not in METRICS or kind not in METRICS[metric].kinds:
+        return f"objective.metric: {kind} has no metric {metric!r}; {suggest(metric, fitting)}"
+    direction = METRICS[metric].direction
+    if config.objective.direction != direction:
+        return f"objective.direction: {metric} is to {direction}; remove this setting"
+    return ""

@@ -1,0 +1,1 @@
+"""From files to tensors: sources, preparation, splits, fingerprints, the data module."""

@@ -1,0 +1,84 @@
+"""TaskData: prepared rows as loaders of one run, with its batch size and seed."""
+
+from typing import Literal
+
+import pytorch_lightning as pl
+
+from lightning_modules.data.batches import Batches
+from lightning_modules.data.config import SourceConfig
+from lightning_modules.data.prepare import Preparation
+from lightning_modules.data.prepared import Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.data.target import Target
+from lightning_modules.errors import DataError
+
+
+class TaskData(pl.LightningDataModule):
+    """The data of one run; cheap to make, because the tensors are shared.
+
+    Args:
+        prepared: what ``prepare_task`` returned, once per study.
+        batch_size: rows of a training batch; validation and test use at least 1024.
+        seed: decides the order of training rows in each epoch.
+    """
+
+    def __init__(self, prepared: PreparedData, *, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.prepared = prepared
+        self.batch_size = batch_size
+        self.seed = seed
+        self.input_shape: tuple[int, ...] = prepared.input_shape
+        self.input_kind: Literal["features", "image"] = prepared.input_kind
+        self.n_outputs: int = prepared.n_outputs
+        self.classes: list[str] | None = prepared.classes
+        self.class_counts: list[int] | None = prepared.class_counts
+        self.preparation: Preparation = prepared.fitted.preparation
+        self.target: Target = prepared.fitted.target
+        self.n_rows: dict[str, int] = prepared.n_rows
+        self.data_sha256: str = prepared.data_sha256
+        self.split_sha256: str = prepared.split_sha256
+        self.preparation_sha256: str = prepared.preparation_sha256
+
+    @classmethod
+    def load(
+        cls,
+        config: SourceConfig,
+        *,
+        task_kind: str,
+        batch_size: int,
+        seed: int,
+        with_test: bool = False,
+        preparation: Fitted | None = None,
+    ) -> "TaskData":
+        """Prepare and wrap in one call, for a single run; see ``prepare_task``.
+
+        Raises:
+            DataError: if the data cannot be what the config says.
+        """
+        prepared = prepare_task(
+            config, task_kind=task_kind, with_test=with_test, fitted=preparation
+        )
+        return cls(prepared, batch_size=batch_size, seed=seed)
+
+    def train_dataloader(self) -> Batches:
+        """Return training batches, shuffled anew in each epoch."""
+        rows = self.prepared.train
+        return Batches(rows.x, rows.y, batch_size=self.batch_size, shuffle=True, seed=self.seed)
+
+    def val_dataloader(self) -> Batches:
+        """Return validation batches, in the order of the rows."""
+        return self._in_order(self.prepared.validation)
+
+    def test_dataloader(self) -> Batches:
+        """Return test batches, in the order of the rows.
+
+        Raises:
+            DataError: if the test rows were not prepared: only an evaluation may see them.
+        """
+        if self.prepared.test is None:
+            raise DataError(
+                "test split", "its rows were not prepared", "load the data with with_test=True"
+            )
+        return self._in_order(self.prepared.test)
+
+    def _in_order(self, rows: Rows) -> Batches:
+        return Batches(rows.x, rows.y, batch_size=self.batch_size, shuffle=False, seed=self.seed)

@@ -1,0 +1,6 @@
+"""The families of networks: one config model each, free of torch; importing this fills FAMILIES."""
+
+from lightning_modules.families import cnn, mlp
+from lightning_modules.families.family import FAMILIES, Family
+
+__all__ = ["FAMILIES", "Family", "cnn", "mlp"]

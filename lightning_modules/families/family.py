@@ -1,0 +1,62 @@
+"""What a family is, and the registry of all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from lightning_modules.registry import Registry
+from lightning_modules.settings import Settings, shape
+
+Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
+Norm = Literal["none", "batch", "layer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A kind of network: its config model and the name of its builder.
+
+    ``builder`` is ``module:name`` or a callable. A network's builder is called as ``builder(config,
+    input_shape, n_outputs)``; that of a whole LightningModule (``whole``), which has its own
+    training step and optimizer, as ``builder(config)``.
+    """
+
+    config: type[Settings]
+    builder: str | Callable[..., Any]
+    takes: tuple[str, ...] = ("features", "image")
+    takes_noise: bool = False
+    whole: bool = False
+
+    def resolve(self) -> Callable[..., Any]:
+        """Return the builder itself, importing its module."""
+        if not isinstance(self.builder, str):
+            return self.builder
+        module, name = self.builder.split(":")
+        builder: Callable[..., Any] = getattr(import_module(module), name)
+        return builder
+
+
+FAMILIES: Registry[Family] = Registry("family")
+
+
+def sizes_default(values: object, **defaults: float) -> object:
+    """Fill the layer sizes of raw ``values``: each of them in ``layers``, or the ``defaults``.
+
+    Raises:
+        ValueError: if ``layers`` stands beside one of the others: that would have no effect.
+    """
+    if not isinstance(values, dict):
+        return values
+    given = [name for name in defaults if values.get(name) is not None]
+    if values.get("layers") is None:
+        return {**values, **{name: defaults[name] for name in defaults if name not in given}}
+    if given:
+        raise ValueError(
+            f"layers gives every size already; remove {' and '.join(given)}, or layers"
+        )
+    return values
+
+
+def optional_shape(**bounds: Any) -> Any:
+    """Declare a shape field that may be left out because another one replaces it."""
+    return shape(None, **bounds)

@@ -1,0 +1,189 @@
+"""SupervisedModule: network, task and optimizer; a pure step inside, logging outside it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from lightning_modules.config import RunConfig
+from lightning_modules.criterion import (
+    Numbers,
+    class_weights,
+    classification_loss,
+    probabilities,
+    regression_loss,
+)
+from lightning_modules.data.facts import DataFacts
+from lightning_modules.families import FAMILIES
+from lightning_modules.layers.noise import Noise, draw_noise
+from lightning_modules.metrics import compute, metrics_of
+from lightning_modules.optimizers import build_optimizer, build_schedule
+from lightning_modules.seeds import derive
+
+Batch = tuple[Tensor, Tensor]
+Tensors = Mapping[str, Tensor]
+
+
+class SupervisedModule(pl.LightningModule):
+    """One network under one config.
+
+    Logs ``train/loss`` and ``train/lr``, and at each validation ``val/loss`` and ``val/<metric>``
+    for the metrics of the task, in the target's own units.
+    """
+
+    def __init__(self, config: RunConfig, facts: DataFacts) -> None:
+        super().__init__()
+        family = FAMILIES[config.family]
+        self.config = config
+        self.facts = facts
+        self.takes_noise = family.takes_noise
+        self.network: nn.Module = family.resolve()(config.model, facts.input_shape, facts.n_outputs)
+        self.numbers = step_numbers(config)
+        weights = None
+        if getattr(config.task, "class_weights", "none") == "balanced" and facts.class_counts:
+            weights = class_weights(facts.class_counts)
+        self.register_buffer("class_weights", weights, persistent=False)
+        self._seen: list[Batch] = []
+
+    def loss(
+        self, params: Tensors, buffers: Tensors, batch: Batch, noise: Noise, numbers: Numbers
+    ) -> tuple[Tensor, Tensors, Tensor]:
+        """Return loss, buffers and outputs of one step, a function of its arguments alone.
+
+        Args:
+            params: the network's parameters by name.
+            buffers: its buffers by name; running statistics are updated in them.
+            batch: inputs ``(rows, *input_shape)`` and targets ``(rows,)``.
+            noise: what `noise` draws; empty for none.
+            numbers: ``dropout``, ``label_smoothing`` and such, as `step_numbers` gives them.
+        """
+
+        def forward(x: Tensor, noise: Noise, numbers: Numbers) -> Tensor:
+            taken = (x, noise, numbers) if self.takes_noise else (x,)
+            out: Tensor = functional_call(self.network, (dict(params), dict(buffers)), taken)
+            return out
+
+        value, outputs = self._step(forward, batch, noise, numbers)
+        return value, buffers, outputs
+
+    def noise(self, n_rows: int, step: int) -> dict[str, Tensor]:
+        """Draw the noise of a training step: a function of the run's seed and the step."""
+        if not self.takes_noise or not self.numbers["dropout"]:
+            return {}
+        shapes: Callable[[int], dict[str, tuple[int, ...]]] = self.network.noise_shapes  # type: ignore[assignment]
+        seed = derive(self.config.seed, "noise", step)
+        return draw_noise(shapes(n_rows), seed=seed, device=self.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's raw outputs, ``(rows, n_outputs)``, without noise."""
+        out: Tensor = self.network(x)
+        return out
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Turn raw outputs into probabilities ``(rows, classes)`` or numbers ``(rows,)``."""
+        if self.config.kind == "regression":
+            return outputs[:, 0].float() * self.facts.target_sd + self.facts.target_mean
+        return probabilities(outputs.float())
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the loss of one batch."""
+        noise = self.noise(len(batch[0]), self.global_step)
+        forward = self.network if self.takes_noise else _plain(self.network)
+        value, _ = self._step(forward, batch, noise, self.numbers)
+        return value
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Keep outputs and targets; they are measured together at the end."""
+        self._seen.append((self(batch[0]), batch[1]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and the metrics of the whole split."""
+        for name, value in self.measure(everything=False).items():
+            self.log(f"val/{name}", value)
+
+    def measure(self, *, everything: bool) -> dict[str, float]:
+        """Return loss and metrics over all that the validation steps kept, and forget it."""
+        outputs, targets = self.collect()
+        silent = {**self.numbers, "dropout": 0.0, "label_smoothing": 0.0}
+        values = {"loss": float(self._loss(outputs, targets, silent))}
+        predicted, truth = self.predict(outputs), self.truth(targets)
+        kind = str(self.config.kind)
+        chosen = metrics_of(kind, objective=self.config.objective.metric, everything=everything)
+        return {**values, **{name: compute(m, predicted, truth) for name, m in chosen.items()}}
+
+    def collect(self) -> Batch:
+        """Return all raw outputs and targets that were kept, and forget them."""
+        outputs = torch.cat([outputs for outputs, _ in self._seen]).float()
+        targets = torch.cat([targets for _, targets in self._seen])
+        self._seen.clear()
+        return outputs, targets
+
+    def truth(self, targets: Tensor) -> Tensor:
+        """Return targets in their own units: class numbers, or numbers ``(rows,)``."""
+        if self.config.kind == "regression":
+            return targets * self.facts.target_sd + self.facts.target_mean
+        return targets
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and, unless the lr is constant, its schedule."""
+        if self.config.optimizer is None or self.config.schedule is None:
+            raise TypeError("a family's config always has an optimizer and a schedule")
+        optimizer = build_optimizer(self.config.optimizer, self.network.parameters())
+        schedule = build_schedule(
+            self.config.schedule,
+            optimizer,
+            n_steps=int(self.trainer.estimated_stepping_batches),
+            direction=self.config.objective.direction,
+        )
+        if schedule is None:
+            return optimizer
+        if isinstance(schedule, ReduceLROnPlateau):
+            self._plateau: ReduceLROnPlateau | None = schedule
+            return optimizer
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    def on_validation_end(self) -> None:
+        """Step a plateau schedule with the objective: once per validation, also inside epochs."""
+        plateau = getattr(self, "_plateau", None)
+        if plateau is not None and not self.trainer.sanity_checking:
+            plateau.step(float(self.trainer.callback_metrics[self.config.monitor]))
+
+    def _step(
+        self, forward: Callable[..., Tensor], batch: Batch, noise: Noise, numbers: Numbers
+    ) -> tuple[Tensor, Tensor]:
+        x, targets = batch
+        outputs = forward(x, noise, numbers)
+        return self._loss(outputs, targets, numbers), outputs
+
+    def _loss(self, outputs: Tensor, targets: Tensor, numbers: Numbers) -> Tensor:
+        if self.config.kind == "regression":
+            loss = getattr(self.config.task, "loss", None)
+            if loss is None:
+                raise TypeError("a regression task always has a loss")
+            return regression_loss(loss, outputs, targets.float(), numbers=numbers)
+        weights = self.get_buffer("class_weights") if self.class_weights is not None else None
+        return classification_loss(outputs, targets, weights=weights, numbers=numbers)
+
+
+def step_numbers(config: RunConfig) -> dict[str, float]:
+    """Return the numbers that a training step takes as inputs."""
+    loss = getattr(config.task, "loss", None)
+    return {
+        "dropout": float(getattr(config.model, "dropout", 0.0)),
+        "label_smoothing": float(getattr(loss, "label_smoothing", 0.0)),
+        "delta": float(getattr(loss, "delta", 1.0)),
+    }
+
+
+def _plain(network: nn.Module) -> Callable[[Tensor, Noise, Numbers], Tensor]:
+    """Return a forward that leaves noise and numbers out, for networks that take none."""
+
+    def forward(x: Tensor, noise: Noise, numbers: Numbers) -> Tensor:
+        out: Tensor = network(x)
+        return out
+
+    return forward

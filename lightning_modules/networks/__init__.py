@@ -1,0 +1,1 @@
+"""One builder per family: config to nn.Module."""

@@ -1,0 +1,111 @@
+"""Bring a trained module back from its checkpoint, and measure it on a split."""
+
+import json
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from lightning_modules.build import RunData, build_module, open_data
+from lightning_modules.checkpoint import load_checkpoint
+from lightning_modules.config import RunConfig
+from lightning_modules.data.facts import facts_of_fitted
+from lightning_modules.data.prepared import Fitted
+from lightning_modules.errors import UsageError
+from lightning_modules.module import SupervisedModule
+from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
+
+
+def restore(config: RunConfig, checkpoint: Path, data: RunData) -> pl.LightningModule:
+    """Return the module of ``config`` with the weights of ``checkpoint``, ready to evaluate.
+
+    Raises:
+        UsageError: if the checkpoint is missing or damaged, or holds other weights.
+    """
+    module = build_module(config, data)
+    state = load_checkpoint(checkpoint)["state_dict"]
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        what = f"does not fit the config ({first})"
+        hint = "name the checkpoint of this config"
+        raise UsageError(str(checkpoint), what, hint) from None
+    return module.eval()
+
+
+def restore_folder(folder: Path) -> tuple[RunConfig, Fitted, SupervisedModule]:
+    """Return config, preparation and module of a run folder, without its training data.
+
+    Raises:
+        UsageError: if the folder is none of a run, or a file in it is damaged, or its module is a
+            user's own, whose preparation is not ours.
+    """
+    config_file, fitted_file = folder / "config.json", folder / "preparation.json"
+    if not config_file.is_file():
+        raise UsageError(str(folder), "holds no config.json", "name the folder of a run")
+    config = RunConfig.model_validate(json.loads(config_file.read_text(encoding="utf-8")))
+    if config.whole or not fitted_file.is_file():
+        what = f"{config.family} on {config.source} brings its own preparation"
+        raise UsageError(str(folder), what, "predict with your own module, from best.ckpt")
+    fitted = Fitted.model_validate_json(fitted_file.read_text(encoding="utf-8"))
+    facts = facts_of_fitted(fitted, str(config.kind))
+    module = restore(config, folder / "best.ckpt", RunData(prepared=None, facts=facts))
+    if not isinstance(module, SupervisedModule):
+        raise TypeError("a family's module is a SupervisedModule")
+    return config, fitted, module
+
+
+def score(config: RunConfig, checkpoint: Path, *, split: str) -> dict[str, float]:
+    """Return loss and every metric of the task on ``validation`` or ``test``.
+
+    For a whole module: what its ``validation_step`` or ``test_step`` logs.
+
+    Raises:
+        UsageError: if the checkpoint does not fit, or there is no such split.
+    """
+    data = open_data(config, with_test=split == "test")
+    with steady_threads(config.trainer.threads):
+        module = restore(config, checkpoint, data)
+        if isinstance(module, SupervisedModule):
+            return _score_ours(config, module, data, split)
+        return _score_whole(config, module, data, split, checkpoint.parent)
+
+
+def outputs_of(module: SupervisedModule, x: Tensor, *, batch_size: int = 1024) -> Tensor:
+    """Return probabilities ``(rows, classes)`` or predictions ``(rows,)`` for prepared rows."""
+    with torch.inference_mode():
+        raw = torch.cat([module(part) for part in torch.split(x, batch_size)])
+        return module.predict(raw)
+
+
+def _score_ours(
+    config: RunConfig, module: SupervisedModule, data: RunData, split: str
+) -> dict[str, float]:
+    if data.prepared is None:
+        loader = data.module(config)
+        loader.setup("test" if split == "test" else "fit")
+        batches = loader.test_dataloader() if split == "test" else loader.val_dataloader()
+    else:
+        ours = data.module(config)
+        batches = ours.test_dataloader() if split == "test" else ours.val_dataloader()
+    with torch.inference_mode():
+        for index, batch in enumerate(batches):
+            module.validation_step(batch, index)
+        return module.measure(everything=True)
+
+
+def _score_whole(
+    config: RunConfig, module: pl.LightningModule, data: RunData, split: str, folder: Path
+) -> dict[str, float]:
+    trainer = make_trainer(config, folder, callbacks=[])
+    run = trainer.test if split == "test" else trainer.validate
+    with quiet_lightning():
+        try:
+            logged = run(module, datamodule=data.module(config), verbose=False)
+        except MisconfigurationException as error:
+            first = str(error).splitlines()[0]
+            raise UsageError(config.family, first, f"define {split}_step and its loader") from None
+    return {name: float(value) for part in logged for name, value in part.items()}

@@ -1,0 +1,88 @@
+"""What a run leaves behind, apart from its files: RunResult, and the protocol of its reports."""
+
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from lightning_modules.settings import Settings
+
+
+class Command(StrEnum):
+    """The answer to a report."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+    """Stop here: the pruner said so. The run ends with what it has."""
+    ABANDON = "abandon"
+    """Stop here: the study ends or gives the run back. No result is made."""
+
+
+class Validation(Settings):
+    """One validation of a run: the report that listener and curve receive."""
+
+    validation: int
+    """Counted from 1."""
+    epoch: float
+    """Epochs of training so far, fractions included."""
+    step: int
+    seconds: float
+    objective: float
+    best: bool
+    """Whether this is the best objective so far."""
+    metrics: dict[str, float]
+
+
+class Listener(Protocol):
+    """Who is told of a run's progress and says whether it goes on."""
+
+    def validated(self, validation: Validation) -> Command:
+        """Take the report of a validation."""
+        ...
+
+    def batch_ended(self) -> Command:
+        """Answer whether to go on; asked after every batch."""
+        ...
+
+
+class Checkpoint(Settings):
+    """The file of the best weights, relative to the run's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class DataRecord(Settings):
+    """Which data a run saw."""
+
+    source: str
+    sha256: str | None
+    split_sha256: str | None
+    preparation_sha256: str | None
+    n_rows: dict[str, int]
+    classes: list[str] | None
+    majority_class: float | None
+    """The accuracy on the training rows of always saying the most frequent class."""
+
+
+class RunResult(Settings):
+    """The outcome of one training; ``value`` is the objective at its best validation."""
+
+    value: float
+    best_validation: int
+    best_epoch: float
+    metrics: dict[str, float]
+    stopped_by: Literal["max_epochs", "early_stopping", "pruner"]
+    epochs_run: float
+    validations: int
+    steps: int
+    seconds: float
+    n_parameters: int
+    size_bytes: int
+    latency_ms: float | None
+    device: str
+    checkpoint: Checkpoint
+    data: DataRecord
+
+    def plain(self) -> dict[str, Any]:
+        """Return this result as plain values, ready for JSON."""
+        return self.model_dump(mode="json")

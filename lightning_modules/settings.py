@@ -1,0 +1,92 @@
+"""What every config model is made of: strict frozen settings, field roles, open unions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
+
+from lightning_modules.registry import Registry, UnknownNameError
+
+
+class Settings(BaseModel):
+    """A part of a config: unknown keys, wrong types, infinities, later changes are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
+    )
+
+
+def shape(default: Any, **bounds: Any) -> Any:
+    """Declare a field that decides the program: sizes, names, batch size."""
+    return Field(default, json_schema_extra={"role": "shape"}, **bounds)
+
+
+def number(default: Any, **bounds: Any) -> Any:
+    """Declare a field that is an input of the program: lr, weight decay, dropout, smoothing."""
+    return Field(default, json_schema_extra={"role": "number"}, **bounds)
+
+
+class Configured(Protocol):
+    """A registry entry that brings its own config model."""
+
+    @property
+    def config(self) -> type[Settings]:
+        """The model of this entry's settings, its tag field included."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Tagged:
+    """An open union: the value under ``tag`` names the registry entry whose config model applies.
+
+    Put into ``Annotated``: ``model: Annotated[Settings, Tagged(FAMILIES, "family")]``. Entries that
+    are registered later (plugins) are accepted from then on.
+    """
+
+    registry: Registry[Any]
+    tag: str
+
+    def model_of(self, value: Mapping[str, Any]) -> type[Settings]:
+        """Return the config model that ``value`` names.
+
+        Raises:
+            PydanticCustomError: if the tag is missing, no text, or names nothing registered.
+        """
+        name = value.get(self.tag)
+        if not isinstance(name, str):
+            known = ", ".join(sorted(self.registry))
+            raise PydanticCustomError("tag_missing", f"{self.tag} is missing; one of: {known}")
+        try:
+            model: type[Settings] = self.registry[name].config
+        except UnknownNameError as error:
+            raise PydanticCustomError("tag_unknown", "{text}", {"text": str(error)}) from None
+        return model
+
+    def validate(self, value: Any) -> Settings:
+        """Return ``value`` as the config model that its tag names."""
+        if isinstance(value, Settings):
+            value = value.model_dump()
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("tag_mapping", f"needs a mapping with the key {self.tag!r}")
+        return self.model_of(value).model_validate(value)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.model_dump(mode="json"), return_schema=core_schema.any_schema()
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        branches = [
+            handler(entry.config.__pydantic_core_schema__) for entry in self.registry.values()
+        ]
+        return {"oneOf": branches}

@@ -1,0 +1,238 @@
+"""A run: train one config once, into one folder."""
+
+import json
+import math
+import random
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from lightning_modules.build import RunData, build_module, open_data
+from lightning_modules.checkpoint import PlainCheckpointIO, file_sha256
+from lightning_modules.config import RunConfig
+from lightning_modules.errors import TrialFailed
+from lightning_modules.result import Checkpoint, DataRecord, Listener, RunResult
+from lightning_modules.seeds import derive
+from lightning_modules.watch import Watch
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    *,
+    report: Listener | None = None,
+    data: RunData | None = None,
+    loggers: list[Any] | None = None,
+) -> RunResult:
+    """Train ``config`` once.
+
+    Leaves ``config.json``, ``curve.csv``, ``best.ckpt`` (weights of the best validation), and
+    ``preparation.json`` where the data are ours. Equal config, program, versions and threads give
+    equal bits on a CPU.
+
+    Args:
+        config: every decision.
+        folder: where to; it is created, and should be empty.
+        report: told of every validation and batch; its answer is obeyed.
+        data: from `open_data` for the same ``data`` and ``task`` sections; None opens them here.
+        loggers: Lightning loggers that see what is logged.
+
+    Raises:
+        UsageError: if data and config do not fit each other.
+        TrialFailed: reason ``nan`` (loss or objective not finite), ``oom``, or ``error`` (the
+            objective's metric was never logged).
+        Abandoned: if ``report`` answered so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = open_data(config) if data is None else data
+    with steady_threads(config.trainer.threads):
+        seed_everything(derive(config.seed, "init"))
+        with _memory_failures():
+            module = build_module(config, data)
+        (folder / "config.json").write_text(json.dumps(config.plain(), indent=2) + "\n")
+        if data.prepared is not None:
+            text = data.prepared.fitted.model_dump_json(indent=2)
+            (folder / "preparation.json").write_text(text + "\n")
+        watch = Watch(config, folder, report)
+        trainer = make_trainer(config, folder, callbacks=[watch], loggers=loggers)
+        started = time.monotonic()
+        _fit(trainer, module, data, config)
+        return _result(config, folder, data, trainer, module, watch, time.monotonic() - started)
+
+
+def make_trainer(
+    config: RunConfig,
+    folder: Path,
+    *,
+    callbacks: list[pl.Callback],
+    loggers: list[Any] | None = None,
+    **limits: Any,
+) -> pl.Trainer:
+    """Return a quiet Trainer: no bars, no summaries, no checkpoints of its own.
+
+    Args:
+        config: the run.
+        folder: the only place it may write to.
+        callbacks: beside early stopping, which is added where the config asks for it.
+        loggers: Lightning loggers, none by default.
+        limits: ``limit_train_batches`` and such, for a trial batch.
+    """
+    settings = config.trainer
+    every = settings.validate_every
+    stopping: list[pl.Callback] = []
+    if settings.early_stopping is not None:
+        stopping.append(
+            EarlyStopping(
+                config.monitor,
+                mode=config.objective.direction[:3],
+                patience=settings.early_stopping.patience,
+                min_delta=settings.early_stopping.min_delta,
+                check_on_train_epoch_end=False,
+            )
+        )
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=settings.precision,
+        max_epochs=settings.max_epochs,
+        gradient_clip_val=settings.gradient_clip,
+        check_val_every_n_epoch=every if isinstance(every, int) else 1,
+        val_check_interval=every if isinstance(every, float) else 1.0,
+        callbacks=[*callbacks, *stopping],
+        logger=loggers or False,
+        default_root_dir=folder,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        inference_mode=True,
+        plugins=[PlainCheckpointIO()],
+        **limits,
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's global generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def steady_threads(threads: int) -> Iterator[None]:
+    """Use that many threads inside an operation, and put the old number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's advice on loaders, which the data module of ours does not need."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*The number of training batches.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        warnings.filterwarnings("ignore", message=".*is available but not used.*")
+        yield
+
+
+def _fit(trainer: pl.Trainer, module: pl.LightningModule, data: RunData, config: RunConfig) -> None:
+    with _memory_failures(), quiet_lightning():
+        trainer.fit(module, datamodule=data.module(config))
+
+
+@contextmanager
+def _memory_failures() -> Iterator[None]:
+    """Turn running out of memory into a failed trial."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        what = str(error).splitlines()[0] if str(error) else "out of memory"
+        raise TrialFailed("oom", what, "a smaller batch or network fits") from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+            what = str(error).splitlines()[0]
+            raise TrialFailed("oom", what, "a smaller batch or network fits") from error
+        raise
+
+
+def _result(
+    config: RunConfig,
+    folder: Path,
+    data: RunData,
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    watch: Watch,
+    seconds: float,
+) -> RunResult:
+    best = watch.best
+    if best is None:
+        what = "no validation took place"
+        raise TrialFailed("error", what, "give validation rows and a val_dataloader")
+    stopped: Any = "max_epochs"
+    if watch.stopped:
+        stopped = "pruner"
+    elif trainer.should_stop:
+        stopped = "early_stopping"
+    path = folder / "best.ckpt"
+    return RunResult(
+        value=best.objective,
+        best_validation=best.validation,
+        best_epoch=best.epoch,
+        metrics=best.metrics,
+        stopped_by=stopped,
+        epochs_run=watch.validations[-1].epoch,
+        validations=len(watch.validations),
+        steps=trainer.global_step,
+        seconds=seconds,
+        n_parameters=sum(p.numel() for p in module.parameters()),
+        size_bytes=sum(p.numel() * p.element_size() for p in module.parameters()),
+        latency_ms=latency_ms(module, data),
+        device=str(trainer.strategy.root_device),
+        checkpoint=Checkpoint(path=path.name, sha256=file_sha256(path), bytes=path.stat().st_size),
+        data=_data_record(config, data),
+    )
+
+
+def latency_ms(module: pl.LightningModule, data: RunData, *, repeats: int = 15) -> float | None:
+    """Return the median time of one row through the network, milliseconds; None if unknown."""
+    if data.facts is None or data.prepared is None:
+        return None
+    row = torch.zeros(1, *data.facts.input_shape, device=module.device)
+    module.eval()
+    times = []
+    with torch.inference_mode():
+        for _ in range(repeats):
+            started = time.perf_counter()
+            module(row)
+            times.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(times[repeats // 3 :]), 4)
+
+
+def _data_record(config: RunConfig, data: RunData) -> DataRecord:
+    prepared, facts = data.prepared, data.facts
+    counts = facts.class_counts if facts is not None else None
+    share = max(counts) / sum(counts) if counts else math.nan
+    return DataRecord(
+        source=config.source,
+        sha256=prepared.data_sha256 if prepared else None,
+        split_sha256=prepared.split_sha256 if prepared else None,
+        preparation_sha256=prepared.preparation_sha256 if prepared else None,
+        n_rows=dict(prepared.n_rows) if prepared else {},
+        classes=list(facts.classes) if facts and facts.classes else None,
+        majority_class=share if counts else None,
+    )

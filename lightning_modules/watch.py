@@ -1,0 +1,144 @@
+"""The callback that watches a run: seeds its steps, keeps its curve and best weights, reports."""
+
+import csv
+import io
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from lightning_modules.checkpoint import save_checkpoint
+from lightning_modules.config import RunConfig
+from lightning_modules.errors import TrialFailed
+from lightning_modules.result import Command, Listener, Validation
+from lightning_modules.seeds import derive
+
+
+class Abandoned(Exception):  # noqa: N818  (it is no error)
+    """The listener wants the run to end now, without a result."""
+
+
+class Watch(pl.Callback):
+    """Watch one run.
+
+    Raises (inside the fit):
+        TrialFailed: reason ``nan`` at the first loss or objective that is no finite number;
+            reason ``error`` if the objective's metric was never logged: nothing could be pruned
+            or kept.
+        Abandoned: when the listener says so.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, listener: Listener | None) -> None:
+        self._config = config
+        self._folder = folder
+        self._listener = listener
+        self._started = time.monotonic()
+        self._loss_sum: torch.Tensor | float = 0.0
+        self._loss_count = 0
+        self.validations: list[Validation] = []
+        self.best: Validation | None = None
+        self.stopped = False
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Make what the step draws a function of (seed, step)."""
+        torch.manual_seed(derive(self._config.seed, "step", trainer.global_step))
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add up the loss; stop at the first that is not finite, or when told to."""
+        # A step that returns nothing, or optimizes by hand, leaves an empty dict.
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if isinstance(loss, torch.Tensor):
+            loss = loss.detach()
+            if loss.device.type == "cpu" and not math.isfinite(loss):
+                self._not_finite("loss", trainer)
+            self._loss_sum = self._loss_sum + loss
+            self._loss_count += 1
+        if self._listener is not None and self._listener.batch_ended() is Command.ABANDON:
+            raise Abandoned
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the curve, keep the best weights, report, obey."""
+        if trainer.sanity_checking:
+            return
+        validation = self._validation(trainer)
+        self.validations.append(validation)
+        if validation.best:
+            self.best = validation
+            save_checkpoint(trainer, self._folder / "best.ckpt")
+        write_curve(self._folder / "curve.csv", self.validations)
+        command = Command.CONTINUE
+        if self._listener is not None:
+            command = self._listener.validated(validation)
+        if command is Command.ABANDON:
+            raise Abandoned
+        if command is Command.STOP:
+            self.stopped = True
+            trainer.should_stop = True
+
+    def _validation(self, trainer: pl.Trainer) -> Validation:
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        monitor = self._config.monitor
+        if monitor not in logged:
+            names = ", ".join(sorted(logged)) or "nothing"
+            what = f"{monitor!r} was never logged; logged: {names}"
+            raise TrialFailed("error", what, "name a logged metric in objective.metric")
+        objective = logged[monitor]
+        if self._loss_count:
+            logged["train/loss"] = float(self._loss_sum) / self._loss_count
+            self._loss_sum, self._loss_count = 0.0, 0
+        logged["train/lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        for name in (monitor, "train/loss"):
+            if not math.isfinite(logged.get(name, 0.0)):
+                self._not_finite(name, trainer)
+        n_batches = max(int(trainer.num_training_batches), 1)
+        return Validation(
+            validation=len(self.validations) + 1,
+            epoch=trainer.fit_loop.epoch_loop.total_batch_idx / n_batches + 1 / n_batches,
+            step=trainer.global_step,
+            seconds=time.monotonic() - self._started,
+            objective=objective,
+            best=self._better(objective),
+            metrics={name: value for name, value in logged.items() if math.isfinite(value)},
+        )
+
+    def _better(self, objective: float) -> bool:
+        if self.best is None:
+            return True
+        if self._config.objective.direction == "maximize":
+            return objective > self.best.objective
+        return objective < self.best.objective
+
+    def _not_finite(self, name: str, trainer: pl.Trainer) -> None:
+        optimizer = trainer.optimizers[0].param_groups[0]
+        what = f"non-finite {name} in epoch {trainer.current_epoch + 1} (lr {optimizer['lr']:.3g})"
+        raise TrialFailed("nan", what, "lower the lr or clip the gradient")
+
+
+def write_curve(path: Path, validations: list[Validation]) -> None:
+    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric."""
+    names = sorted({name for one in validations for name in one.metrics})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["validation", "epoch", "step", "seconds", "objective", *names])
+    for one in validations:
+        values = [repr(one.metrics[name]) if name in one.metrics else "" for name in names]
+        seconds = f"{one.seconds:.3f}"
+        writer.writerow(
+            [one.validation, f"{one.epoch:g}", one.step, seconds, repr(one.objective), *values]
+        )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text.getvalue(), encoding="utf-8")
+    temporary.replace(path)

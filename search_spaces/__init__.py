@@ -1,0 +1,1 @@
+"""Shipped study files: data only, one YAML file per family and task."""

@@ -1,0 +1,199 @@
+"""What every family keeps to, whatever is registered: shapes, gradients, noise, learning."""
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.config import RunConfig
+from lightning_modules.data.facts import DataFacts
+from lightning_modules.families import FAMILIES
+from lightning_modules.families.family import Activation, Norm
+from lightning_modules.module import SupervisedModule
+from lightning_modules.optim import OPTIMIZERS
+from lightning_modules.optimizers import build_optimizer
+from lightning_modules.task import TASKS
+
+N_ROWS = 6
+SHAPES = {"features": (5,), "image": (2, 8, 8)}
+OURS = [name for name, family in FAMILIES.items() if not family.whole]
+FAMILY_SHAPES = [(name, SHAPES[kind]) for name in OURS for kind in FAMILIES[name].takes]
+RATES = {"sgd": 0.05, "adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.003}
+Case = tuple[str, tuple[int, ...]]
+
+
+def having(family: str, **settings: Any) -> dict[str, Any]:
+    """Return the model section of a small net, with those of ``settings`` that it has."""
+    fields = FAMILIES[family].config.model_fields
+    small = {"n_layers": 2, "width": 16, "growth": 1.0, "dropout": 0.25}
+    chosen = {name: value for name, value in (small | settings).items() if name in fields}
+    return {"family": family, **chosen}
+
+
+def module_of(
+    case: Case, *, kind: str = "multiclass", optimizer: str = "adamw", **settings: Any
+) -> SupervisedModule:
+    family, shape = case
+    config = RunConfig.model_validate(
+        {
+            "task": {"kind": kind},
+            "data": {"source": "iris"},
+            "model": having(family, **settings),
+            "optimizer": {"name": optimizer, "lr": RATES.get(optimizer, 0.01)},
+        }
+    )
+    torch.manual_seed(0)
+    return SupervisedModule(config, DataFacts(input_shape=shape, n_outputs=n_outputs(kind)))
+
+
+def n_outputs(kind: str) -> int:
+    return 3 if kind == "multiclass" else 1
+
+
+def batch_of(case: Case, kind: str = "multiclass") -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(N_ROWS, *case[1], generator=generator)
+    classes = torch.arange(N_ROWS) % (3 if kind == "multiclass" else 2)
+    return x, torch.randn(N_ROWS, generator=generator) if kind == "regression" else classes
+
+
+def pure_loss(module: SupervisedModule, batch: tuple[Tensor, Tensor], step: int = 0) -> Tensor:
+    params = dict(module.network.named_parameters())
+    buffers = dict(module.network.named_buffers())
+    noise = module.noise(N_ROWS, step)
+    return module.loss(params, buffers, batch, noise, module.numbers)[0]
+
+
+every_case = pytest.mark.parametrize("case", FAMILY_SHAPES, ids=str)
+
+
+def test_there_is_a_family_for_every_kind_of_data() -> None:
+    assert {kind for name in OURS for kind in FAMILIES[name].takes} == set(SHAPES)
+
+
+@pytest.mark.parametrize("family", OURS)
+def test_a_family_is_registered_under_the_name_in_its_config(family: str) -> None:
+    assert FAMILIES[family].config().model_dump()["family"] == family
+
+
+@pytest.mark.parametrize("family", OURS)
+def test_every_field_but_the_name_is_a_shape_or_a_number(family: str) -> None:
+    fields = FAMILIES[family].config.model_fields
+    extras = {name: info.json_schema_extra for name, info in fields.items() if name != "family"}
+    roles = {name: extra.get("role") for name, extra in extras.items() if isinstance(extra, dict)}
+    assert set(roles) == set(extras)
+    assert set(roles.values()) <= {"shape", "number"}, roles
+
+
+@every_case
+@pytest.mark.parametrize("kind", TASKS)
+def test_the_default_config_gives_outputs_for_every_row(case: Case, kind: str) -> None:
+    family, shape = case
+    config = FAMILIES[family].config()
+    network = FAMILIES[family].resolve()(config, shape, n_outputs(kind))
+    outputs = network(torch.randn(N_ROWS, *shape))
+    assert outputs.shape == (N_ROWS, n_outputs(kind))
+    assert bool(outputs.isfinite().all())
+
+
+@every_case
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_every_parameter_receives_a_finite_gradient(
+    case: Case, kind: str, activation: str, norm: str
+) -> None:
+    module = module_of(case, kind=kind, activation=activation, norm=norm)
+    pure_loss(module, batch_of(case, kind)).backward()
+    gradients = {name: p.grad for name, p in module.network.named_parameters()}
+    assert [n for n, g in gradients.items() if g is None or not g.isfinite().all()] == []
+
+
+@every_case
+@pytest.mark.parametrize("kind", TASKS)
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_the_pure_step_equals_the_training_step(case: Case, kind: str, norm: str) -> None:
+    module, batch = module_of(case, kind=kind, norm=norm), batch_of(case, kind)
+    assert torch.equal(pure_loss(module, batch), module.training_step(batch, 0))
+
+
+@every_case
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_network_memorises_one_batch(case: Case, optimizer: str, activation: str) -> None:
+    module = module_of(case, optimizer=optimizer, activation=activation, dropout=0.0, width=32)
+    assert module.config.optimizer is not None
+    steps = build_optimizer(module.config.optimizer, module.network.parameters())
+    batch = batch_of(case)
+    for _ in range(150):
+        steps.zero_grad()
+        loss = module.training_step(batch, 0)
+        loss.backward()
+        steps.step()
+        if loss.detach() < 0.01:
+            break
+    assert loss.detach() < 0.05
+
+
+@every_case
+def test_equal_seeds_give_equal_weights(case: Case) -> None:
+    one, other = (module_of(case).network.state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@every_case
+def test_weights_go_into_a_fresh_network_and_give_the_same_outputs(case: Case) -> None:
+    one = module_of(case, norm="batch").eval()
+    other = module_of(case, norm="batch").eval()
+    for weight in other.network.parameters():
+        nn.init.constant_(weight, 0.5)
+    other.network.load_state_dict(one.network.state_dict())
+    x, _ = batch_of(case)
+    assert torch.equal(one(x), other(x))
+
+
+@every_case
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_a_row_is_judged_by_itself(case: Case, norm: str) -> None:
+    module = module_of(case, norm=norm).eval()
+    x, _ = batch_of(case)
+    torch.testing.assert_close(module(x)[:1], module(x[:1]))
+
+
+@every_case
+def test_noise_changes_a_step_and_nothing_else_does(case: Case) -> None:
+    module, batch = module_of(case, dropout=0.5), batch_of(case)
+    if not module.takes_noise:
+        pytest.skip("takes no noise")
+    losses = [pure_loss(module, batch, step).item() for step in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@every_case
+def test_a_probability_of_0_is_the_same_as_no_noise(case: Case) -> None:
+    module, (x, _) = module_of(case), batch_of(case)
+    if not module.takes_noise:
+        pytest.skip("takes no noise")
+    noise = module.noise(N_ROWS, 0)
+    assert noise
+    assert torch.equal(module.network(x, noise, {"dropout": 0.0}), module.network(x))
+
+
+@every_case
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_members_that_are_stacked_step_as_they_would_alone(case: Case, norm: str) -> None:
+    module, batch = module_of(case, norm=norm), batch_of(case)
+    noise = module.noise(N_ROWS, 0)
+    params = dict(module.network.named_parameters())
+    members = [{name: p.detach() * scale for name, p in params.items()} for scale in (0.5, 1.0)]
+
+    def loss(weights: dict[str, Tensor]) -> Tensor:
+        return module.loss(weights, {}, batch, noise, module.numbers)[0]
+
+    stacked = {name: torch.stack([member[name] for member in members]) for name in params}
+    together = torch.func.vmap(torch.func.grad(loss))(stacked)
+    alone = [torch.func.grad(loss)(member) for member in members]
+    for name, i in itertools.product(params, range(2)):
+        torch.testing.assert_close(together[name][i], alone[i][name], rtol=1e-4, atol=1e-5)

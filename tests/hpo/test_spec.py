@@ -1,0 +1,293 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo.errors import SpecError, UsageError
+from hpo.files import Document, parse_document
+from hpo.search import SAMPLERS
+from hpo.spec import (
+    StudySpec,
+    check_document,
+    find_study_file,
+    load_study,
+    override_document,
+    shipped_studies,
+)
+
+TEXT = """\
+name: tiny
+task: {kind: multiclass}
+data: {source: digits}
+model:
+  one_of:
+    mlp:
+      n_layers: {low: 1, high: 3}
+      width: {choices: [8, 16]}
+    cnn:
+optimizer:
+  one_of:
+    adamw: {lr: {low: 1e-4, high: 1e-1, log: true}}
+    sgd: {lr: {low: 1e-3, high: 1.0, log: true}}
+trainer: {max_epochs: 2}
+budget: {trials: 3, time: 10m}
+search: {sampler: random, seed: 5}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def names(spec: StudySpec) -> list[str]:
+    return [leaf.name for leaf in spec.space.parameters()]
+
+
+def overridden(*overrides: str) -> dict[str, Any]:
+    document = parse_document(TEXT, "tiny.yaml")
+    for override in overrides:
+        document = override_document(document, override)
+    return document.values
+
+
+def test_a_study_file_is_read(file: Path) -> None:
+    spec = load_study(file)
+    assert (spec.name, spec.budget.trials, spec.budget.time_s) == ("tiny", 3, 600.0)
+    assert (spec.search.sampler, spec.search.seed) == (SAMPLERS["random"].config(), 5)
+    assert names(spec)[0] == "model"
+
+
+def test_a_study_can_be_given_as_values(file: Path) -> None:
+    values = parse_document(TEXT, "").values
+    assert load_study(values).text() == load_study(file).text()
+
+
+def test_a_study_without_a_name_is_called_after_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text(TEXT.replace("name: tiny\n", ""))
+    assert load_study(path).name == "other"
+    assert load_study(path, name="given").name == "given"
+    assert load_study(path, ["name=set"]).name == "set"
+
+
+def test_a_study_without_a_budget_has_fifty_trials() -> None:
+    values = parse_document(TEXT, "").values
+    del values["budget"]
+    assert load_study(values).budget.trials == 50
+
+
+def test_the_text_of_a_study_reads_back_equal(file: Path, tmp_path: Path) -> None:
+    spec = load_study(file, ["trainer.batch_size=64"])
+    again = tmp_path / "again.yaml"
+    again.write_text(spec.text())
+    read = load_study(again)
+    assert read.text() == spec.text()
+    assert read.settings == spec.settings
+    assert read.space.values == spec.space.values
+    assert read.space.sha256() == spec.space.sha256()
+
+
+def test_the_text_of_a_study_writes_out_the_defaults_of_its_settings(file: Path) -> None:
+    values = parse_document(load_study(file).text(), "").values
+    assert list(values)[0] == "name"
+    assert values["search"]["pruner"]["name"] == "hyperband"
+    assert values["budget"] == {"trials": 3, "time": "10m"}
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("trainer.max_epochs=5", ["trainer", "max_epochs"], 5),
+        (" trainer.max_epochs = 5 ", ["trainer", "max_epochs"], 5),
+        ("trainer.batch_size=32", ["trainer", "batch_size"], 32),
+        ("schedule.name=cosine", ["schedule", "name"], "cosine"),
+        ("data.test=", ["data", "test"], None),
+        ("budget.time=1h", ["budget", "time"], "1h"),
+        ("model.mlp.n_layers=2", ["model", "one_of", "mlp", "n_layers"], 2),
+        ("model.mlp.n_layers.high=2", ["model", "one_of", "mlp", "n_layers", "high"], 2),
+        ("model.cnn.width=8", ["model", "one_of", "cnn", "width"], 8),
+        (
+            "optimizer.sgd.lr={low: 0.1, high: 1}",
+            ["optimizer", "one_of", "sgd", "lr"],
+            {"low": 0.1, "high": 1},
+        ),
+        ("model.mlp.width={choices: [1, 2]}", ["model", "one_of", "mlp", "width", "choices"], [1, 2]),
+        ("model.mlp.width.choices.1=99", ["model", "one_of", "mlp", "width", "choices"], [8, 99]),
+        ("model=mlp", ["model", "family"], "mlp"),
+        ("model = cnn", ["model"], {"family": "cnn"}),
+        ("optimizer=sgd", ["optimizer", "name"], "sgd"),
+        ("optimizer=sgd", ["optimizer", "lr", "high"], 1.0),
+        ("optimizer={name: adam}", ["optimizer"], {"name": "adam"}),
+    ],
+)
+def test_an_override_sets_one_value(override: str, path: list[str], value: Any) -> None:
+    found: Any = overridden(override)
+    for key in path:
+        found = found[key]
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("section", "branches", "override", "expected"),
+    [
+        ("task", {"binary": {}, "multiclass": None}, "task=multiclass", {"kind": "multiclass"}),
+        ("data", {"iris": {"test": 0.1}}, "data=iris", {"source": "iris", "test": 0.1}),
+        ("schedule", {"cosine": None}, "schedule=cosine", {"name": "cosine"}),
+    ],
+)
+def test_picking_a_branch_writes_its_tag(
+    section: str, branches: Any, override: str, expected: Any
+) -> None:
+    document = Document(name="study", values={section: {"one_of": branches}})
+    assert override_document(document, override).values == {section: expected}
+
+
+def test_overrides_are_applied_in_order() -> None:
+    values = overridden("model=mlp", "model.width=4", "model.width=5")
+    assert values["model"]["width"] == 5
+
+
+def test_an_override_leaves_the_document_as_it_was() -> None:
+    document = parse_document(TEXT, "tiny.yaml")
+    override_document(document, "model.mlp.width=4")
+    assert document.values == parse_document(TEXT, "tiny.yaml").values
+
+
+def test_picking_a_branch_leaves_only_its_parameters(file: Path) -> None:
+    spec = load_study(file, ["model=mlp", "optimizer=sgd"])
+    assert names(spec) == ["model.n_layers", "model.width", "optimizer.lr"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer", "is no PATH=VALUE; --set trainer.max_epochs=5"),
+        ("=5", "is no PATH=VALUE"),
+        ("trainer..threads=5", "is no PATH=VALUE"),
+        ("trainer.max_epochs={", "expected the node content"),
+        ("model.rnn.width=3", "'rnn' is no branch here; known: cnn, mlp"),
+        ("model=mpl", "'mpl' is no branch here; did you mean 'mlp'?"),
+        ("trainer.max_epochs.x=3", "nothing lies below 2; set the value itself"),
+        ("model.mlp.width.x=3", "nothing lies below choices; set the value itself"),
+        ("model.mlp.width.choices.2=3", "'2' is no index of a list of 2; count from 0"),
+        ("model.mlp.width.choices.x=3", "'x' is no index of a list of 2; count from 0"),
+    ],
+)
+def test_a_wrong_override_is_named_whole(override: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        overridden(override)
+    assert str(caught.value).startswith(f"--set {override}: {message}")
+
+
+def test_a_branch_without_settings_to_pick_is_refused() -> None:
+    document = Document(name="study", values={"optimizer": {"one_of": {"adam": 5}}})
+    with pytest.raises(UsageError, match="branch 'adam' is no mapping of settings; adam: {}"):
+        override_document(document, "optimizer=adam")
+
+
+def test_a_one_of_that_is_no_mapping_is_replaced_by_the_override() -> None:
+    document = Document(name="study", values={"optimizer": {"one_of": ["adam"]}})
+    assert override_document(document, "optimizer=adam").values == {"optimizer": "adam"}
+
+
+def test_a_mistake_in_an_override_stands_at_the_override(file: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_study(file, ["model.mlp.n_layers.high=0", "trainer.threads=0", "budget.trials=x"])
+    assert str(caught.value).splitlines() == [
+        "tiny.yaml:7: model.mlp.n_layers: low 1 > high 0; swap them".replace(
+            "tiny.yaml", str(file)
+        ),
+        "--set trainer.threads=0: trainer.threads: 0 does not fit; "
+        "it should be greater than or equal to 1",
+        "--set budget.trials=x: budget.trials: 'x' does not fit; it should be a valid integer",
+    ]
+
+
+def test_every_mistake_of_space_and_settings_is_named_at_once_at_its_line() -> None:
+    text = """\
+nmae: a
+modle: {}
+task: {kind: multiclass}
+data: {source: digit}
+model: {family: mlp, width: {low: 2, high: 1}}
+budget: {trials: 0}
+search: {sampler: tpee,
+  pruner: {name: median, n_min_trial: 3}}
+"""
+    with pytest.raises(SpecError) as caught:
+        check_document(parse_document(text, "a.yaml"))
+    assert sorted(str(caught.value).splitlines()) == [
+        "a.yaml:1: nmae: unknown key; did you mean 'name'?",
+        "a.yaml:2: modle: unknown key; did you mean 'model'?",
+        "a.yaml:4: data: no data source 'digit'; did you mean 'digits'?",
+        "a.yaml:5: model.width: low 2 > high 1; swap them",
+        "a.yaml:6: budget.trials: 0 does not fit; it should be greater than or equal to 1",
+        "a.yaml:7: search.sampler: no sampler 'tpee'; did you mean 'tpe'?",
+        "a.yaml:8: search.pruner.n_min_trial: unknown key; did you mean 'n_min_trials'?",
+        "a.yaml: name: is missing; this setting has no default",
+    ]
+
+
+def test_a_study_with_nothing_to_search_is_refused() -> None:
+    with pytest.raises(SpecError, match="study: nothing to search; give at least one setting"):
+        load_study({"data": {"source": "iris"}, "task": {"kind": "multiclass"},
+                    "model": {"family": "mlp"}}, name="a")  # fmt: skip
+
+
+def test_a_grid_over_a_continuous_range_is_refused_at_its_line(file: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_study(file, ["search.sampler=grid"])
+    assert str(caught.value) == (
+        f"{file}:12: optimizer.adamw.lr: a grid needs choices or a step; "
+        "add choices or step, or use sampler: tpe"
+    )
+
+
+def test_a_grid_of_too_many_points_is_refused(file: Path) -> None:
+    with pytest.raises(SpecError, match=r"search.sampler: the grid has more than 100,000 points"):
+        load_study(
+            file,
+            ["search.sampler=grid", "optimizer=adamw", "optimizer.lr=0.1",
+             "model.mlp.width={low: 1, high: 1000000}"],
+        )  # fmt: skip
+
+
+def test_a_record_of_one_config_is_no_study() -> None:
+    with pytest.raises(UsageError, match="is a record of one config; hpo train retrains it"):
+        load_study({"schema": 1, "config": {}})
+
+
+def test_a_study_file_is_found_by_path_or_by_the_name_of_a_shipped_one(file: Path) -> None:
+    assert find_study_file(str(file)) == file
+    for name, path in shipped_studies().items():
+        assert find_study_file(name) == path
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nowhere.yaml", "nowhere.yaml: no such file; shipped studies: "),
+        ("zzzzzz", "zzzzzz: no study file; known: "),
+        ("a" * 600, "File name too long; check the path"),
+        ("a\0b", "no study file"),
+    ],
+)
+def test_a_study_that_is_not_there_is_named(source: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_study_file(source)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("module", ["hpo", "hpo.spec", "search_spaces"])
+def test_importing_the_study_file_imports_nothing_heavy(module: str) -> None:
+    heavy = "{'torch', 'pytorch_lightning', 'optuna', 'pandas', 'sklearn'}"
+    program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

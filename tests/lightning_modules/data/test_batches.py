@@ -1,0 +1,92 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightning_modules.data.batches import EVALUATION_BATCH, Batches, BatchesState
+
+
+def shuffled(n: int = 10, batch_size: int = 3, seed: int = 0) -> Batches:
+    rows = torch.arange(n)
+    return Batches(rows[:, None].float(), rows, batch_size=batch_size, shuffle=True, seed=seed)
+
+
+def epoch(batches: Batches, number: int) -> list[list[int]]:
+    batches.sampler.set_epoch(number)
+    return [y.tolist() for _, y in batches]
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 2**32 - 1), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_every_row_comes_once_and_its_x_with_its_y(
+    n: int, batch_size: int, seed: int, number: int
+) -> None:
+    batches = shuffled(n, batch_size, seed)
+    batches.sampler.set_epoch(number)
+    given_out = list(batches)
+    assert len(given_out) == len(batches)
+    assert sorted(torch.cat([y for _, y in given_out]).tolist()) == list(range(n))
+    assert all((x[:, 0] == y).all() for x, y in given_out)
+    sizes = [len(y) for _, y in given_out]
+    assert all(size == batch_size for size in sizes[:-1])
+    assert sizes[-1] > 1 or n == 1 or batch_size == 1
+
+
+def test_the_order_is_of_seed_and_epoch_alone() -> None:
+    assert epoch(shuffled(), 3) == epoch(shuffled(), 3)
+    used = shuffled()
+    epoch(used, 0)
+    assert epoch(used, 3) == epoch(shuffled(), 3)
+    assert epoch(used, 3) != epoch(used, 4)
+    assert epoch(used, 3) != epoch(shuffled(seed=1), 3)
+
+
+def test_the_order_does_not_touch_the_global_generator() -> None:
+    before = torch.random.get_rng_state()
+    list(shuffled())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_an_epoch_that_is_set_after_iter_counts() -> None:
+    batches = shuffled()
+    iterator = iter(batches)
+    batches.sampler.set_epoch(5)
+    assert [y.tolist() for _, y in iterator] == epoch(shuffled(), 5)
+
+
+def test_without_shuffling_rows_come_in_order_and_in_large_batches() -> None:
+    rows = torch.arange(2 * EVALUATION_BATCH + 1)
+    batches = Batches(rows, rows, batch_size=4, shuffle=False, seed=0)
+    assert [len(y) for _, y in batches] == [EVALUATION_BATCH, EVALUATION_BATCH + 1]
+    assert torch.equal(torch.cat([y for _, y in batches]), rows)
+    assert batches.batch_size == EVALUATION_BATCH
+
+
+@pytest.mark.parametrize("given_out", range(4))
+def test_an_epoch_goes_on_where_it_was_left(given_out: int) -> None:
+    whole = epoch(shuffled(), 2)
+    first = shuffled()
+    first.sampler.set_epoch(2)
+    for _, _ in zip(range(given_out), first, strict=False):
+        pass
+    state = BatchesState(epoch=2, batches=given_out)
+    assert given_out == 0 or first.state_dict() == state
+    second = shuffled()
+    second.load_state_dict(state)
+    assert second.state_dict() == state
+    assert epoch(second, 2) == whole[given_out:]
+    assert epoch(second, 2) == whole
+
+
+def test_a_state_of_another_epoch_starts_from_the_first_batch() -> None:
+    batches = shuffled()
+    batches.load_state_dict({"epoch": 1, "batches": 2})
+    assert epoch(batches, 2) == epoch(shuffled(), 2)
+
+
+def test_tensors_that_do_not_fit_are_refused() -> None:
+    for n_x, n_y in ((2, 3), (0, 0)):
+        with pytest.raises(ValueError, match=f"equal lengths above 0, got {n_x} and {n_y}"):
+            Batches(torch.zeros(n_x), torch.zeros(n_y), batch_size=1, shuffle=True, seed=0)
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        shuffled(batch_size=0)

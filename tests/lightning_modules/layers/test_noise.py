@@ -1,0 +1,68 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightning_modules.layers.noise import draw_noise, drop
+
+CPU = torch.device("cpu")
+SHAPES = {"a": (3, 4), "b": (2, 1, 5), "c": ()}
+
+
+def test_noise_has_the_names_and_shapes_that_were_asked_for() -> None:
+    noise = draw_noise(SHAPES, seed=0, device=CPU)
+    assert {name: tuple(part.shape) for name, part in noise.items()} == SHAPES
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_noise_is_uniform_below_1_and_a_function_of_its_seed(seed: int) -> None:
+    noise, again = (draw_noise(SHAPES, seed=seed, device=CPU) for _ in range(2))
+    assert all(bool(((part >= 0) & (part < 1)).all()) for part in noise.values())
+    assert all(torch.equal(noise[name], again[name]) for name in SHAPES)
+
+
+def test_another_seed_gives_other_noise() -> None:
+    one, other = (draw_noise({"a": (8,)}, seed=seed, device=CPU)["a"] for seed in (0, 1))
+    assert not torch.equal(one, other)
+
+
+def test_two_parts_have_different_noise() -> None:
+    noise = draw_noise({"a": (8,), "b": (8,)}, seed=0, device=CPU)
+    assert not torch.equal(noise["a"], noise["b"])
+
+
+def test_drawing_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    draw_noise(SHAPES, seed=0, device=CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nothing_is_drawn_for_no_shapes() -> None:
+    assert draw_noise({}, seed=0, device=CPU) == {}
+
+
+def test_no_noise_drops_nothing() -> None:
+    x = torch.randn(3, 4)
+    assert drop(x, None, 0.5) is x
+
+
+@given(p=st.floats(0, 0.75, width=32), seed=st.integers(0, 99))
+def test_an_entry_is_dropped_or_scaled_up(p: float, seed: int) -> None:
+    noise = draw_noise({"a": (4, 5)}, seed=seed, device=CPU)["a"]
+    dropped = drop(torch.ones(4, 5), noise, p)
+    expected = torch.where(noise >= p, torch.tensor(1 / (1 - p)), torch.tensor(0.0))
+    torch.testing.assert_close(dropped, expected)
+
+
+def test_dropping_keeps_the_mean() -> None:
+    noise = (torch.arange(100) / 100)[:, None]
+    assert drop(torch.ones(100, 1), noise, 0.25).mean().item() == torch.tensor(1.0)
+
+
+def test_a_probability_of_0_drops_nothing() -> None:
+    x, noise = torch.randn(3, 4), torch.zeros(3, 4)
+    assert torch.equal(drop(x, noise, 0.0), x)
+
+
+def test_the_probability_may_be_a_tensor() -> None:
+    x, noise = torch.randn(3, 4), torch.rand(3, 4)
+    assert torch.equal(drop(x, noise, torch.tensor(0.5)), drop(x, noise, 0.5))

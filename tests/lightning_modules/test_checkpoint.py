@@ -1,0 +1,106 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from lightning_modules.checkpoint import (
+    PlainCheckpointIO,
+    file_sha256,
+    load_checkpoint,
+    save_checkpoint,
+)
+from lightning_modules.errors import UsageError
+
+
+def written(tmp_path: Path, content: Any) -> Path:
+    path = tmp_path / "a.ckpt"
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+    path = written(tmp_path, {"state_dict": {"weight": torch.ones(2)}, "epoch": 3})
+    loaded = load_checkpoint(path)
+    assert loaded["epoch"] == 3
+    assert torch.equal(loaded["state_dict"]["weight"], torch.ones(2))
+
+
+def test_a_missing_checkpoint_is_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.ckpt: no such checkpoint; train it again"):
+        load_checkpoint(tmp_path / "none.ckpt")
+
+
+@pytest.mark.parametrize("damage", ["empty", "random", "cut", "text"])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, damage: str) -> None:
+    path = written(tmp_path, {"state_dict": {"weight": torch.ones(64)}})
+    whole = path.read_bytes()
+    content = {"empty": b"", "random": bytes(range(256)), "cut": whole[:300], "text": b"hello\n"}
+    path.write_bytes(content[damage])
+    with pytest.raises(UsageError, match=r"a\.ckpt: cannot be read safely \(.+\); train it again"):
+        load_checkpoint(path)
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "it-ran"
+    path = written(tmp_path, {"state_dict": {}, "extra": Bomb(mark)})
+    with pytest.raises(UsageError, match="cannot be read safely"):
+        load_checkpoint(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("content", [{"weight": torch.ones(1)}, [1, 2], torch.ones(1)])
+def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(UsageError, match="holds no weights; name a checkpoint of a run"):
+        load_checkpoint(path)
+
+
+def test_hyperparameters_are_written_as_plain_values(tmp_path: Path) -> None:
+    given = {
+        "rate": 0.5,
+        "data_dir": Path("data") / "x",
+        "loss": torch.nn.functional.mse_loss,
+        "sizes": (1, Path("a"), print),
+        "deep": {"folder": [Path("b"), None, True], "act": torch.nn.ReLU()},
+    }
+    path = tmp_path / "a.ckpt"
+    checkpoint = {"state_dict": {}, "hyper_parameters": given, "datamodule_hyper_parameters": given}
+    PlainCheckpointIO().save_checkpoint(checkpoint, path)
+    loaded = load_checkpoint(path)
+    for name in ("hyper_parameters", "datamodule_hyper_parameters"):
+        assert loaded[name] == {
+            "rate": 0.5,
+            "data_dir": "data/x",
+            "sizes": (1, "a"),
+            "deep": {"folder": ["b", None, True]},
+        }
+    assert given["data_dir"] == Path("data") / "x"
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    path.write_text("old")
+    trainer = pl.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
+    )
+    with pytest.raises(AttributeError, match="Saving a checkpoint is only possible"):
+        save_checkpoint(trainer, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
+    assert path.read_text() == "old"
+
+
+def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc" * 100_000)
+    assert file_sha256(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()

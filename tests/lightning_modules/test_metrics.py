@@ -1,0 +1,156 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+from torch import Tensor
+
+from lightning_modules import metrics
+from lightning_modules.metrics import compute, confusion, metrics_of
+from lightning_modules.task import METRICS, TASKS, Metric
+
+CLASSES = [name for name, metric in METRICS.items() if "multiclass" in metric.kinds]
+NUMBERS = [name for name, metric in METRICS.items() if "regression" in metric.kinds]
+
+
+def average(n_classes: int) -> dict[str, Any]:
+    return {"average": "binary" if n_classes == 2 else "macro", "zero_division": 0}
+
+
+def sk_auc(y: Any, p: Any) -> float:
+    if p.shape[1] == 2:
+        return float(sk.roc_auc_score(y, p[:, 1]))
+    return float(sk.roc_auc_score(y, p, multi_class="ovr", average="macro"))
+
+
+REFERENCES: dict[str, Callable[[Any, Any], float]] = {
+    "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(1)),
+    "balanced_accuracy": lambda y, p: sk.balanced_accuracy_score(y, p.argmax(1)),
+    "precision": lambda y, p: sk.precision_score(y, p.argmax(1), **average(p.shape[1])),
+    "recall": lambda y, p: sk.recall_score(y, p.argmax(1), **average(p.shape[1])),
+    "f1": lambda y, p: sk.f1_score(y, p.argmax(1), **average(p.shape[1])),
+    "roc_auc": sk_auc,
+    "log_loss": lambda y, p: sk.log_loss(y, p, labels=range(p.shape[1])),
+    "rmse": sk.root_mean_squared_error,
+    "mse": sk.mean_squared_error,
+    "mae": sk.mean_absolute_error,
+    "r2": sk.r2_score,
+}
+
+
+@st.composite
+def guesses(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
+    """Draw probabilities ``(rows, classes)`` and targets in which every class occurs."""
+    n_classes, seed = draw(st.integers(2, 4)), draw(st.integers(0, 2**16))
+    more = draw(st.lists(st.integers(0, n_classes - 1), max_size=12))
+    generator = torch.Generator().manual_seed(seed)
+    targets = torch.tensor([*range(n_classes), *more])
+    logits = torch.randn(len(targets), n_classes, generator=generator, dtype=torch.float64)
+    return logits.softmax(1), targets
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@given(guess=guesses())
+def test_a_class_metric_agrees_with_scikit_learn(name: str, guess: tuple[Tensor, Tensor]) -> None:
+    outputs, targets = guess
+    expected = REFERENCES[name](targets.numpy(), outputs.numpy())
+    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, abs=1e-5)
+
+
+numbers = st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=9)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@given(numbers=numbers, shift=st.floats(-10, 10, width=32))
+def test_a_number_metric_agrees_with_scikit_learn(
+    name: str, numbers: list[float], shift: float
+) -> None:
+    targets = torch.tensor([*numbers, 123.0], dtype=torch.float64)
+    outputs = targets.flip(0) + shift
+    expected = REFERENCES[name](targets.numpy(), outputs.numpy())
+    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_perfect_prediction_has_the_best_value(name: str) -> None:
+    targets = torch.tensor([0, 1, 2, 1])
+    outputs = targets.float() if name in NUMBERS else torch.eye(3)[targets]
+    best = {"maximize": 1.0, "minimize": 0.0}[METRICS[name].direction]
+    truth = targets.float() if name in NUMBERS else targets
+    assert compute(METRICS[name], outputs, truth) == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_worse_prediction_has_a_worse_value(name: str) -> None:
+    targets = torch.tensor([0, 1, 2, 1])
+    wrong = targets.roll(1)
+    good, bad, truth = torch.eye(3)[targets], torch.eye(3)[wrong], targets
+    if name in NUMBERS:
+        good, bad, truth = targets.float(), wrong.float(), targets.float()
+    better, worse = (compute(METRICS[name], one, truth) for one in (good, bad))
+    assert better > worse if METRICS[name].direction == "maximize" else better < worse
+
+
+def test_a_metric_is_a_function_or_the_name_of_one() -> None:
+    outputs, targets = torch.eye(2), torch.tensor([0, 0])
+    for function in ("lightning_modules.metrics:accuracy", lambda o, t: 0.5):
+        metric = Metric(direction="maximize", kinds=("binary",), compute=function)
+        assert compute(metric, outputs, targets) == 0.5
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_a_validation_measures_the_usual_metrics_and_the_objective(kind: str) -> None:
+    rare = "r2" if kind == "regression" else "roc_auc"
+    usual = metrics_of(kind, objective=None, everything=False)
+    asked = metrics_of(kind, objective=rare, everything=False)
+    everything = metrics_of(kind, objective=None, everything=True)
+    assert all(metric.each_validation for metric in usual.values())
+    assert set(asked) == {*usual, rare}
+    assert set(everything) == {name for name in METRICS if kind in METRICS[name].kinds}
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "roc_auc"])
+def test_a_class_that_is_not_in_the_split_does_not_count(name: str) -> None:
+    outputs = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.3, 0.6]])
+    targets = torch.tensor([0, 1, 1])
+    expected = {"balanced_accuracy": 0.75, "roc_auc": 1.0}[name]
+    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_split_of_one_class_has_a_finite_value(name: str, n_classes: int) -> None:
+    value = compute(METRICS[name], torch.eye(n_classes), torch.zeros(n_classes, dtype=torch.long))
+    assert np.isfinite(value)
+
+
+def test_equal_targets_have_a_finite_r2() -> None:
+    assert np.isfinite(compute(METRICS["r2"], torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])))
+
+
+def test_a_wrong_certainty_costs_a_finite_log_loss() -> None:
+    value = compute(METRICS["log_loss"], torch.tensor([[1.0, 0.0]]), torch.tensor([1]))
+    assert 10 < value < 20
+
+
+def test_confusion_counts_right_classes_by_rows_and_found_ones_by_columns() -> None:
+    outputs, targets = torch.eye(3)[[0, 1, 1, 2]], torch.tensor([0, 0, 1, 1])
+    assert confusion(outputs, targets) == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+
+
+@given(guesses())
+def test_confusion_agrees_with_scikit_learn(guess: tuple[Tensor, Tensor]) -> None:
+    outputs, targets = guess
+    labels = range(outputs.shape[1])
+    expected = sk.confusion_matrix(targets.numpy(), outputs.argmax(1).numpy(), labels=labels)
+    assert confusion(outputs, targets) == expected.tolist()
+
+
+def test_every_metric_of_ours_stands_in_the_module_under_its_name() -> None:
+    for name in METRICS:
+        assert METRICS[name].compute == f"lightning_modules.metrics:{name}"
+        assert callable(getattr(metrics, name))
