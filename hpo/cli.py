@@ -1,6 +1,7 @@
 """The command line: one short function per verb, which imports its verb's module inside it."""
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -43,6 +44,8 @@ StudyFile = Annotated[
     str, typer.Argument(metavar="STUDY_FILE", help="A path, or the name of a shipped study.")
 ]
 RESULTS = Path(DEFAULT_RESULTS)
+_WRONG_CALL: Any = typer.BadParameter.__mro__[1]
+"""Click's UsageError: an option or argument that the command line does not take."""
 
 
 @app.command()
@@ -116,6 +119,8 @@ def run(
     )
     outcome = run_in_terminal(spec, results, terminal, storage=storage, allow_change=allow_change)
     code = 0 if outcome.signal is None else 128 + outcome.signal
+    if outcome.signal is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a late Ctrl-C has nothing left to stop
     best = outcome.folder.best_config
     if as_json:
         record = json.loads(best.read_text(encoding="utf-8")) if best.exists() else None
@@ -258,7 +263,7 @@ def predict(
     """Predict rows with a trained model; CSV out."""
     from hpo.predict import write_predictions
 
-    write_predictions(model, source, output, probabilities=probabilities)
+    write_predictions(model, Path(source), output or sys.stdout, probabilities=probabilities)
 
 
 @app.command()
@@ -348,12 +353,23 @@ def main() -> None:
     """Run the command line; exit codes: see `hpo.errors`."""
     as_json = "--json" in sys.argv
     try:
-        app()
+        code = app(prog_name="hpo", standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code)
     except HpoError as error:
         answer_error(error, as_json=as_json)
         sys.exit(error.exit_code)
+    except _WRONG_CALL as error:
+        if as_json:
+            hint = f"{error.ctx.command_path if error.ctx else 'hpo'} --help"
+            answer_error(UsageError("", error.format_message(), hint), as_json=True)
+        else:
+            error.show()
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  (the last border: a bug of ours)
         from hpo.answer import save_traceback

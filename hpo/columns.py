@@ -22,6 +22,7 @@ TARGETS = ("target", "label", "class", "y", "outcome")
 LEAST_TABLE_ROWS = 6
 MOST_CATEGORIES = 300
 MOST_NUMBER_CLASSES = 20
+_HEAD = 1 << 16
 _DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T\s].*)?")
 _ID = re.compile(r"(.*[^A-Za-z])?(?i:id|uuid|guid|index|idx|row|nr|no|number)|.*[a-z](Id|ID)")
 
@@ -55,24 +56,27 @@ def check_first_line(path: Path, *, where: str) -> None:
             Numbers that count up, as pandas names columns, are names.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
-            lines = [line for line in islice(file, 20) if line.strip()][:2]
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            lines = [line for line in file.read(_HEAD).splitlines() if line.strip()][:2]
         fields = {mark: [*csv.reader(lines, delimiter=mark)] for mark in (",", ";", "\t", "|")}
     except (OSError, csv.Error):
         return  # checked_header tells what is wrong
-    header = fields.pop(",")[:1]
+    header: list[str] = next(iter(fields.pop(",")), [])
     for mark, rows in fields.items():
-        if header and len({len(row) for row in rows}) == 1 and len(rows[0]) > len(header[0]):
-            hint = (
-                f"save it with commas: pandas.read_csv(FILE, sep={mark!r}).to_csv(NEW, index=False)"
-            )
-            raise DataError(where, f"has the delimiter {mark!r}, not ','", hint)
-    numbers = pd.to_numeric(pd.Series(header[0] if header else [], dtype=object), errors="coerce")
-    whole = numbers.dropna() % 1 == 0
-    counts_up = bool((numbers.diff().dropna() > 0).all()) and bool(whole.all())
-    if len(whole) and (not whole.all() or (len(whole) == len(numbers) and not counts_up)):
+        if len({len(row) for row in rows}) == 1 and len(rows[0]) > len(header):
+            hint = f"with commas: pandas.read_csv(FILE, sep={mark!r}).to_csv(NEW, index=False)"
+            raise DataError(where, f"has the delimiter {mark!r}, not ','", f"save it {hint}")
+    if _is_data(header):
         hint = "write a line with the names of the columns above it"
         raise DataError(where, "has no header: its first line holds numbers", hint)
+
+
+def _is_data(header: list[str]) -> bool:
+    numbers = pd.to_numeric(pd.Series(header, dtype=object), errors="coerce").astype(float)
+    found = numbers[np.isfinite(numbers)]
+    rising = len(found) > 1 and bool((found.diff().dropna() > 0).all())
+    some_whole = len(found) < len(header) and bool((found % 1 == 0).all())
+    return len(found) > 0 and not (rising or some_whole)
 
 
 def recognise(column: "pd.Series[Any]", name: str) -> Column:
@@ -123,6 +127,11 @@ def _kind_of_text(given: "pd.Series[Any]", distinct: int) -> tuple[str, str]:
 
 
 def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
+    """Return the column to predict, and a remark that says why this one.
+
+    Raises:
+        DataError: if no column can be predicted.
+    """
     for wanted in TARGETS:
         for column in columns:
             if column.name.strip().lower() == wanted:
@@ -136,7 +145,12 @@ def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
 
 
 def goal_of(column: "pd.Series[Any]", name: str, where: str) -> Goal:
-    """Return what the target asks for; text, booleans and few whole numbers are classes."""
+    """Return what the target asks for; text, booleans and few whole numbers are classes.
+
+    Raises:
+        DataError: if a value is missing, infinite or no number among numbers; or there are too
+            few rows, or too few of a class.
+    """
     missing, given = int(column.isna().sum()), column.dropna()
     if missing:
         what = f"the target {name!r} has no value in {many(missing, 'row')} of {len(column)}"
@@ -156,6 +170,8 @@ def goal_of(column: "pd.Series[Any]", name: str, where: str) -> Goal:
 def _few_whole_numbers(given: "pd.Series[Any]") -> bool:
     """Say whether numbers are classes: two of them, or few that come again and again."""
     distinct = given.nunique()
+    if distinct < 2:
+        return True  # which class_goal refuses
     whole = bool((given.astype(float) % 1 == 0).all())
     return whole and (distinct <= 2 or distinct <= min(MOST_NUMBER_CLASSES, 0.05 * len(given)))
 
@@ -191,3 +207,12 @@ def class_goal(labels: Array, *, where: str, what: str) -> Goal:
         )
     kind = "binary" if len(rows) == 2 else "multiclass"
     return Goal(kind=kind, n_rows=len(labels), classes=rows)
+
+
+def many(n: int, noun: str) -> str:
+    """Return a number and its noun.
+
+    >>> many(1, "row"), many(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")

@@ -12,11 +12,8 @@ NAMED = ("torch", "pytorch-lightning", "optuna", "numpy", "pandas", "scikit-lear
 
 def freeze() -> str:
     """Return every installed distribution with its version, one a line, sorted."""
-    found = {
-        f"{one.metadata['Name']}=={one.version}"
-        for one in metadata.distributions()
-        if one.metadata["Name"]
-    }
+    described = (one.metadata for one in metadata.distributions())  # read and parsed each time
+    found = {f"{one['Name']}=={one['Version']}" for one in described if one["Name"]}
     return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 

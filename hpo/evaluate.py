@@ -10,6 +10,7 @@ from hpo.errors import StudyError, UsageError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
 from hpo.local import local_config
+from hpo.logs import log_to
 from hpo.records import now_utc, read_record
 from lightning_modules.checkpoint import file_sha256
 from lightning_modules.restore import score
@@ -46,7 +47,8 @@ def evaluate_study(
     check_file(checkpoint, best.checkpoint["sha256"])
     config = local_config(best.config, folder.best_config, overrides)
     split = "test" if test else "validation"
-    metrics = score(config, checkpoint, split=split)
+    with log_to(folder.log):
+        metrics = score(config, checkpoint, split=split)
     name = config.objective.metric
     if name not in metrics:
         known = ", ".join(sorted(metrics)) or "nothing"

@@ -10,7 +10,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentStartEvent
+from ruamel.yaml.events import (
+    CollectionEndEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    ScalarEvent,
+)
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
@@ -97,7 +102,7 @@ class _TooManyError(Exception):
 
 
 def _look_over(text: str, name: str) -> None:
-    """Refuse tags, YAML 1.1, depth and size, before anything is built of the text."""
+    """Refuse tags, YAML 1.1, half characters, depth and size before anything is built of it."""
     depth = 0
     for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
@@ -109,6 +114,9 @@ def _look_over(text: str, name: str) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None:
             raise UsageError(where, f"has the tag {tag}", "write plain values, no tags")
+        text_of = event.value if isinstance(event, ScalarEvent) else ""
+        if any("\ud800" <= letter <= "\udfff" for letter in text_of):
+            raise UsageError(where, "holds half a character", "save it as UTF-8, without \\u pairs")
         if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
             raise UsageError(where, "asks for another YAML than 1.2", "remove the %YAML line")
 

@@ -10,6 +10,7 @@ from hpo.environment import freeze
 from hpo.errors import RefusedError
 from hpo.files import read_document, write_json, write_text
 from hpo.layout import StudyFolder
+from hpo.nodes import RESERVED
 from hpo.records import now_utc
 from hpo.spec import StudySpec
 from lightning_modules.config import RunConfig
@@ -87,7 +88,7 @@ def time_used(folder: StudyFolder) -> float:
 
 
 def _flat(values: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(values, Mapping) or not values:
+    if not isinstance(values, Mapping) or not values or set(values) <= RESERVED - {"one_of"}:
         return {path: values}
     flat: dict[str, Any] = {}
     for key, value in values.items():
@@ -97,7 +98,7 @@ def _flat(values: Any, path: str = "") -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     text = "nothing" if value is None else str(value)
-    return text if len(text) <= 40 else text[:12] + "…"
+    return text if len(text) <= 60 else text[:12] + "…"
 
 
 def _data_hashes(default: RunConfig) -> dict[str, str | None]:

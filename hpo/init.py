@@ -1,45 +1,46 @@
 """Draft a study file from data alone: a CSV file, a folder of images, a folder of IDX files."""
 
-import csv
+import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image, UnidentifiedImageError
+from pydantic import ValidationError
 
+from hpo.columns import (
+    Column,
+    Goal,
+    check_first_line,
+    class_goal,
+    default_target,
+    goal_of,
+    many,
+    recognise,
+)
 from hpo.errors import DataError, UsageError
 from hpo.files import parse_document
-from hpo.spec import check_document
+from hpo.spec import StudySettings, check_document
 from lightning_modules.data.config import IdxConfig, SourceConfig
 from lightning_modules.data.csv_check import checked_header
-from lightning_modules.data.frames import Array, Reading, canonical_frame, is_numeric, texts_of
 from lightning_modules.data.image_folder import list_images
 from lightning_modules.data.images import load_idx
-from lightning_modules.data.raw import LEAST_ROWS, load
+from lightning_modules.data.raw import load
 from lightning_modules.data.split import make_split
 from lightning_modules.data.tables import read_table
-from lightning_modules.data.target import natural_order
 from lightning_modules.registry import suggest
 
 STUDY_FILE = "study.yaml"
-TARGETS = ("target", "label", "class", "y", "outcome")
-_LEAST_ROWS = 6
-_MOST_CATEGORIES = 300
 _MOST_CLASSES = 20
 _SKEW = 5
 _SHOWN = 60
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
-_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T\s].*)?")
-_ID = re.compile(r"(.*[^a-z])?(id|uuid|guid|index|idx|row|nr|no|number)", re.IGNORECASE)
-
 _EPOCHS = ((1_000, 60), (5_000, 40), (20_000, 30), (100_000, 20))
 _BATCHES = ((500, (8, 16, 32)), (2_000, (16, 32, 64)), (20_000, (32, 64, 128)))
 
@@ -101,19 +102,18 @@ def _draft_table(path: Path, target: str | None, name: str) -> str:
     if len(ignored) == len(features):
         whys = "; ".join(f"{column.name!r} {column.why}" for column in ignored[:5])
         raise DataError(where, f"has no column to predict {target!r} from ({whys})", "add one")
+    n_used = len(features) - len(ignored)
     lines = [
-        *_title(
-            name, f"predict {_quoted(target)} from {_many(len(features) - len(ignored), 'column')}"
-        ),
+        *_title(name, f"predict {_quoted(target)} from {many(n_used, 'column')}"),
         *_table(columns, target),
         f"name: {_quoted(name)}",
         *_task(goal, f"target: {_quoted(target)}"),
         "data:",
         "  source: csv",
-        f"  path: {_quoted(where)}  # relative to the folder in which hpo runs",
+        _path(path),
         f"  target: {_quoted(target)}",
         *(["  ignore:  # take a line off to use that column"] if ignored else []),
-        *(f"    - {_quoted(column.name)}  # {column.why}" for column in ignored),
+        *(f"    - {_quoted(column.name)}  # {_comment(column.why)}" for column in ignored),
         "  validation: 0.2  # the share of rows that judges the trials",
         "  test: 0.2  # the share that only hpo evaluate --test ever reads",
         *_MLP,
@@ -127,7 +127,7 @@ def _draft_images(path: Path, name: str) -> str:
     if any(folder.glob("train-images[-.]idx[34]-ubyte*")):
         official = any(folder.glob("t10k-*"))
         raw = load_idx(IdxConfig(path=where, test=None if official else 0.2))
-        labels, source = np.asarray(raw.y), ["  source: idx", f"  path: {_quoted(where)}"]
+        labels, source = np.asarray(raw.y), ["  source: idx", _path(path)]
         side = min(np.asarray(raw.x).shape[2:])
         test = [] if official else ["  test: 0.2  # the share that only hpo evaluate --test reads"]
     else:
@@ -136,7 +136,7 @@ def _draft_images(path: Path, name: str) -> str:
         side, channels = _look_at([file for _, file in files])
         source = [
             "  source: image_folder",
-            f"  path: {_quoted(where)}  # relative to the folder in which hpo runs",
+            _path(path),
             f"  size: {side}  # pixels a side; the time of a trial grows with its square",
             f"  channels: {channels}",
         ]
@@ -145,7 +145,7 @@ def _draft_images(path: Path, name: str) -> str:
     lines = [
         *_title(name, f"tell {len(goal.classes)} classes of images apart"),
         f"name: {_quoted(name)}",
-        *_task(goal, _many(goal.n_rows, "image")),
+        *_task(goal, many(goal.n_rows, "image")),
         "data:",
         *source,
         "  validation: 0.2  # the share of images that judges the trials",
@@ -175,15 +175,20 @@ def _check(text: str) -> None:
     config = spec.space.resolve(spec.space.defaults()[0].params)
     if config.source == "csv" and isinstance(config.data, SourceConfig):
         raw = load(config.data, task_kind=str(config.kind))
-        shares = {"validation": config.data.validation, "test": config.data.test}
-        make_split(np.asarray(raw.y), seed=0, stratify=config.kind != "regression", **shares)
+        make_split(
+            np.asarray(raw.y),
+            validation=config.data.validation,
+            test=config.data.test,
+            seed=config.data.split_seed,
+            stratify=config.kind != "regression",
+        )
 
 
 def _title(name: str, what: str) -> list[str]:
     return [
         f"# {_comment(name)}: {what}.   hpo run {STUDY_FILE}",
-        "# Drafted by hpo init: every line may be changed. Ranges are {low, high}; a plain value is",
-        "# fixed. Raising budget.trials or trainer.max_epochs costs time in proportion.",
+        "# Drafted by hpo init: every line may be changed. Ranges are {low, high}; a plain value",
+        "# is fixed. Raising budget.trials or trainer.max_epochs costs time in proportion.",
     ]
 
 
@@ -264,7 +269,7 @@ def _training(goal: Goal) -> list[str]:
         "      momentum: {low: 0.0, high: 0.99}",
         "schedule: {name: cosine}",
         "trainer:",
-        f"  max_epochs: {epochs}  # for {_many(goal.n_rows, 'row')}; fewer rows need more epochs",
+        f"  max_epochs: {epochs}  # for {many(goal.n_rows, 'row')}; fewer rows need more epochs",
         f"  batch_size: {{choices: [{', '.join(map(str, sizes))}]}}",
         f"  early_stopping: {{patience: {max(epochs // 4, 5)}}}",
         f"objective: {{metric: {metric}}}{why}",
@@ -273,16 +278,20 @@ def _training(goal: Goal) -> list[str]:
     ]
 
 
+def _path(path: Path) -> str:
+    note = "" if path.expanduser().is_absolute() else "  # from the folder in which hpo runs"
+    return f"  path: {_quoted(str(path))}{note}"
+
+
 def _name_of(path: Path) -> str:
     """Return a study's name made of the file's."""
-    stem = path.expanduser().absolute().resolve().stem
+    stem = Path(os.path.abspath(path.expanduser())).stem
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:57]
-    return f"{plain}-study" if plain else "study"
-
-
-def _many(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:57].rstrip("-._")
+    try:
+        return StudySettings(name=plain).name
+    except ValidationError:  # nothing is left, or a name that systems reserve
+        return f"study-{plain}".rstrip("-")
 
 
 def _comment(text: str) -> str:
@@ -291,10 +300,10 @@ def _comment(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return ``text`` as one word of YAML 1.2, quoted unless it is a plain name.
+    r"""Return ``text`` as one word of YAML 1.2, quoted unless it is a plain name.
 
-    >>> _quoted("age"), _quoted("no"), _quoted('a "b": c')
-    ('age', '"no"', '"a \\\\"b\\\\": c"')
+    >>> print(_quoted("age"), _quoted("no"), _quoted('a "b": c'))
+    age "no" "a \"b\": c"
     """
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
@@ -304,6 +313,6 @@ def _quoted(text: str) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    return (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
-    )
+    if code < 256:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,8 @@ def pick(config: Mapping[str, Any], path: str) -> Any:
     for key in path.split("."):
         if not isinstance(value, Mapping) or key not in value:
             known = list(value) if isinstance(value, Mapping) else []
-            raise UsageError(path, f"no {key!r} in the config", suggest(key, known))
+            hint = suggest(key, known) if known else f"nothing lies below {value!r}"
+            raise UsageError(path, f"no {key!r} in the config", hint)
         value = value[key]
     return value
 
@@ -97,8 +99,11 @@ def render(config: Mapping[str, Any], form: str) -> str:
         case "json":
             return dump_json(config)
         case "flags":
-            pairs = flat(config).items()
-            return " ".join(f"--set {path}={json.dumps(value)}" for path, value in pairs) + "\n"
+            pairs = [
+                f"{path}={json.dumps(value, ensure_ascii=False)}"
+                for path, value in flat(config).items()
+            ]
+            return " ".join(f"--set {shlex.quote(pair)}" for pair in pairs) + "\n"
         case "python":
             import pprint
 

@@ -7,7 +7,7 @@ A mapping is an undecided leaf when its keys are among ``low high log step`` or 
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from hpo.files import RawPath
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Tagged
 
-LONGEST_LIST = 1_000
+LONGEST_LIST = 256
 LARGEST_WHOLE = 2**53
 RANGE_KEYS = {"low", "high", "log", "step"}
 RESERVED = RANGE_KEYS | {"choices", "one_of", "length", "each"}
@@ -83,11 +83,14 @@ class ListOf:
     each: Mapping[str, Any]
     """The raw entry; it is parsed once per index, so that each has its own name."""
     slot: Slot
+    _entries: dict[int, "Node"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def entry(self, index: int) -> "Node":
         """Return the node of entry ``index``."""
-        place = self.place.child(str(index), "each")
-        return Parser(lambda _: None).node(self.each, self.slot, place)
+        if index not in self._entries:
+            place = self.place.child(str(index), "each")
+            self._entries[index] = Parser(lambda _: None).node(self.each, self.slot, place)
+        return self._entries[index]
 
     def longest(self) -> int:
         """Return the largest length."""

@@ -57,7 +57,7 @@ class Proposals:
         grid = isinstance(spec.search.sampler, GridConfig)
         self._grid = spec.space.grid() if grid else []
         self._study = optuna.create_study(
-            study_name=spec.name,
+            study_name="study",  # Hyperband draws brackets from it: the same under every name
             direction=direction,
             sampler=make_sampler(spec.search.sampler, seed=spec.search.seed),
             pruner=make_pruner(spec.search.pruner, most_validations=most_validations),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo.best import BestConfig
+from hpo.best import BEST_SCHEMA, BestConfig
 from hpo.errors import UsageError
 from hpo.files import read_document, write_json
 from hpo.local import read_config
@@ -60,7 +60,7 @@ def retrain(
 
 
 def _recorded(file: Path, digest: str) -> float | None:
-    if "schema" not in read_document(file).values:
+    if read_document(file).values.get("schema") != BEST_SCHEMA:
         return None
     best = read_record(file, BestConfig)
     return float(best.metric["value"]) if best.config_sha256 == digest else None

@@ -72,11 +72,10 @@ class Scheduler:
             return Wait() if self.running else Finish("budget")
         if len(self.running) >= self.capacity:
             return Wait()
-        if self.waiting:
-            return Start(self.waiting.popleft())
-        if self.limits.trials is None or self.ended + len(self.running) < self.limits.trials:
-            return Start()
-        return Wait() if self.running else Finish("budget")
+        trials = self.limits.trials
+        if trials is not None and self.ended + len(self.running) >= trials:
+            return Wait()
+        return Start(self.waiting.popleft() if self.waiting else None)
 
     def started(self, number: int) -> None:
         """Take note that a trial runs."""

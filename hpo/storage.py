@@ -1,5 +1,6 @@
 """Open and write the Optuna storage of a study; only its supervisor does."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ class StudyStorage:
         if handle.direction != wanted:
             what = f"holds a study {study!r} that is to {handle.direction.name.lower()}"
             raise StudyError(redacted(url), what, "give this study another name")
-        handle.set_metric_names([metric])
+        with warnings.catch_warnings():
+            # The dashboard shows them; they are marked experimental.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            handle.set_metric_names([metric])
         self._study_id = handle._study_id
         self._ids = {trial.number: trial._trial_id for trial in self.trials()}
 

@@ -50,7 +50,8 @@ def sobol_point(names: Sequence[str], *, number: int, seed: int) -> dict[str, fl
     from scipy.stats import qmc
 
     engine = qmc.Sobol(len(names), scramble=True, rng=seed)
-    engine.fast_forward(number)
+    if number:  # forward by 0 is an error of SciPy's
+        engine.fast_forward(number)
     return dict(zip(names, engine.random(1)[0].tolist(), strict=True))
 
 

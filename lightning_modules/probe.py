@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from lightning_modules.build import RunData, build_module
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import HpoError, UsageError
+from lightning_modules.registry import suggest
 from lightning_modules.seeds import derive
 from lightning_modules.train import make_trainer, quiet_lightning, seed_everything, steady_threads
 
@@ -80,8 +81,8 @@ def try_config(config: RunConfig, data: RunData, *, n_batches: int = 1) -> Probe
             raise UsageError(where, what, "correct the module or its settings") from error
     logged = sorted(trainer.callback_metrics)
     if config.monitor not in logged:
-        what = f"{config.objective.metric!r} was never logged; logged: {', '.join(logged)}"
-        raise UsageError("objective.metric", what, "name a metric logged in validation")
+        what = f"{config.objective.metric!r} is never logged"
+        raise UsageError("objective.metric", what, suggest(config.objective.metric, logged))
     whole_epoch = _n_batches(data, config, trainer)
     steady = timer.batches[1:] or timer.batches
     batch_s = sum(steady) / len(steady) if steady else 0.0

@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from lightning_modules.registry import Registry, UnknownNameError
 
+PLUGIN_KINDS = ("family", "data source")
+"""Kinds of names that a plugin can define."""
+
 
 class Settings(BaseModel):
     """A part of a config: unknown keys, wrong types, infinities, later changes are refused."""
@@ -62,7 +65,10 @@ class Tagged:
         try:
             model: type[Settings] = self.registry[name].config
         except UnknownNameError as error:
-            raise PydanticCustomError("tag_unknown", "{text}", {"text": str(error)}) from None
+            text = str(error)
+            if self.registry.kind in PLUGIN_KINDS:
+                text += " (your own code comes with --plugin FILE)"
+            raise PydanticCustomError("tag_unknown", "{text}", {"text": text}) from None
         return model
 
     def validate(self, value: Any) -> Settings:

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lightning_modules.data.config import ImageFolderConfig
 from lightning_modules.data.frames import Array
@@ -103,7 +103,7 @@ def _decoded(path: Path, mode: str) -> Image.Image:
                 white = Image.new("RGBA", front.size, "white")
                 upright = Image.alpha_composite(white, front)
             return upright.convert(mode)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise _undecodable(path, f"it is none of {', '.join(_FORMATS)}") from None
     except (
         OSError,

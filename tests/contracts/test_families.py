@@ -66,6 +66,11 @@ def pure_loss(module: SupervisedModule, batch: tuple[Tensor, Tensor], step: int 
     return module.loss(params, buffers, batch, noise, module.numbers)[0]
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
 every_case = pytest.mark.parametrize("case", FAMILY_SHAPES, ids=str)
 
 

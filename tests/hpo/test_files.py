@@ -168,7 +168,9 @@ def test_yaml_that_is_written_reads_back_equal(written: dict[str, Any]) -> None:
     assert _same(parse_document(dump_yaml(written), "f").values, written)
 
 
-@pytest.mark.parametrize("text", ["no", "1e-3", "null", "?x", "\x85", "- a", "#", " a ", "a: b", "="])
+@pytest.mark.parametrize(
+    "text", ["no", "1e-3", "null", "?x", "\x85", "- a", "#", " a ", "a: b", "="]
+)
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert parse_document(dump_yaml({"a": text, text: 1}), "f").values == {"a": text, text: 1}
 

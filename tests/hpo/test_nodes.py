@@ -147,7 +147,7 @@ def test_a_wrong_range_is_refused(value: Any, message: str) -> None:
         (LIST, {"length": True, "each": 2}, "length must be a whole number ≥ 0"),
         (LIST, {"length": {"choices": [1, -1]}, "each": 2}, "length must be a whole number ≥ 0"),
         (LIST, {"length": {"low": -1, "high": 2}, "each": 2}, "length must be a whole number ≥ 0"),
-        (LIST, {"length": 10**9, "each": 2}, "length reaches 1,000,000,000; at most 1,000"),
+        (LIST, {"length": 10**9, "each": 2}, "length reaches 1,000,000,000; at most 256"),
         (LIST, {"length": {}, "each": 2}, "length must be a number; length: {low: 1, high: 4}"),
         (Slot(), {"low": 1, "high": 2, 5: 3}, "the key 5 is no text; quote it"),
         (OPTIMIZER, {"one_of": {1: {}}}, "the key 1 is no text; quote it"),

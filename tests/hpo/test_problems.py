@@ -30,7 +30,11 @@ def test_a_good_config_has_no_problems() -> None:
         ),
         (
             {"model": {"family": "mpl"}},
-            (("model",), "no family 'mpl'", "did you mean 'mlp'?"),
+            (
+                ("model",),
+                "no family 'mpl'",
+                "did you mean 'mlp'? (your own code comes with --plugin FILE)",
+            ),
         ),
         (
             {"optimizer": {"lr": 1e-3}},
@@ -101,9 +105,7 @@ def test_a_long_value_is_shortened() -> None:
 
 
 def test_a_budget_without_limit_is_said_at_the_budget() -> None:
-    assert config_problems(BudgetConfig, {}) == [
-        ((), "has no limit", "set trials, epochs or time")
-    ]
+    assert config_problems(BudgetConfig, {}) == [((), "has no limit", "set trials, epochs or time")]
 
 
 def test_a_value_error_keeps_its_own_words() -> None:

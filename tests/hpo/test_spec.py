@@ -94,7 +94,7 @@ def test_the_text_of_a_study_reads_back_equal(file: Path, tmp_path: Path) -> Non
 
 def test_the_text_of_a_study_writes_out_the_defaults_of_its_settings(file: Path) -> None:
     values = parse_document(load_study(file).text(), "").values
-    assert list(values)[0] == "name"
+    assert next(iter(values)) == "name"
     assert values["search"]["pruner"]["name"] == "hyperband"
     assert values["budget"] == {"trials": 3, "time": "10m"}
 
@@ -116,7 +116,11 @@ def test_the_text_of_a_study_writes_out_the_defaults_of_its_settings(file: Path)
             ["optimizer", "one_of", "sgd", "lr"],
             {"low": 0.1, "high": 1},
         ),
-        ("model.mlp.width={choices: [1, 2]}", ["model", "one_of", "mlp", "width", "choices"], [1, 2]),
+        (
+            "model.mlp.width={choices: [1, 2]}",
+            ["model", "one_of", "mlp", "width", "choices"],
+            [1, 2],
+        ),
         ("model.mlp.width.choices.1=99", ["model", "one_of", "mlp", "width", "choices"], [8, 99]),
         ("model=mlp", ["model", "family"], "mlp"),
         ("model = cnn", ["model"], {"family": "cnn"}),
@@ -170,7 +174,8 @@ def test_picking_a_branch_leaves_only_its_parameters(file: Path) -> None:
         ("=5", "is no PATH=VALUE"),
         ("trainer..threads=5", "is no PATH=VALUE"),
         ("trainer.max_epochs={", "expected the node content"),
-        ("model.rnn.width=3", "'rnn' is no branch here; known: cnn, mlp"),
+        ("model.rnn.width=3", "'rnn' is no branch here; did you mean 'cnn'?"),
+        ("model.tree.width=3", "'tree' is no branch here; known: cnn, mlp"),
         ("model=mpl", "'mpl' is no branch here; did you mean 'mlp'?"),
         ("trainer.max_epochs.x=3", "nothing lies below 2; set the value itself"),
         ("model.mlp.width.x=3", "nothing lies below choices; set the value itself"),
@@ -186,7 +191,7 @@ def test_a_wrong_override_is_named_whole(override: str, message: str) -> None:
 
 def test_a_branch_without_settings_to_pick_is_refused() -> None:
     document = Document(name="study", values={"optimizer": {"one_of": {"adam": 5}}})
-    with pytest.raises(UsageError, match="branch 'adam' is no mapping of settings; adam: {}"):
+    with pytest.raises(UsageError, match=r"branch 'adam' is no mapping of settings; adam: {}"):
         override_document(document, "optimizer=adam")
 
 
@@ -222,14 +227,15 @@ search: {sampler: tpee,
     with pytest.raises(SpecError) as caught:
         check_document(parse_document(text, "a.yaml"))
     assert sorted(str(caught.value).splitlines()) == [
+        "a.yaml: name: is missing; this setting has no default",
         "a.yaml:1: nmae: unknown key; did you mean 'name'?",
         "a.yaml:2: modle: unknown key; did you mean 'model'?",
-        "a.yaml:4: data: no data source 'digit'; did you mean 'digits'?",
+        "a.yaml:4: data: no data source 'digit'; did you mean 'digits'?"
+        " (your own code comes with --plugin FILE)",
         "a.yaml:5: model.width: low 2 > high 1; swap them",
         "a.yaml:6: budget.trials: 0 does not fit; it should be greater than or equal to 1",
         "a.yaml:7: search.sampler: no sampler 'tpee'; did you mean 'tpe'?",
         "a.yaml:8: search.pruner.n_min_trial: unknown key; did you mean 'n_min_trials'?",
-        "a.yaml: name: is missing; this setting has no default",
     ]
 
 
@@ -291,3 +297,18 @@ def test_importing_the_study_file_imports_nothing_heavy(module: str) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("optimizer.sgd.lr=-1", "optimizer.sgd.lr"),
+        ("trainer={max_epochs: 0}", "trainer.max_epochs"),
+    ],
+)
+def test_what_an_override_replaced_no_longer_stands_in_the_file(
+    file: Path, override: str, path: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_study(file, [override])
+    assert str(caught.value).startswith(f"--set {override}: {path}: ")

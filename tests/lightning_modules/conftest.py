@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lightning_modules import plugins
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SOURCES
 from lightning_modules.families import FAMILIES
 from lightning_modules.task import METRICS
+
+# The same examples each time, however busy the machine is.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -48,6 +53,12 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in set(sys.modules) - modules:
         if name.startswith("hpo_plugin_"):
             del sys.modules[name]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Start every test from the same global generator."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -189,7 +189,8 @@ def test_a_missing_task_is_all_that_is_said_to_be_missing() -> None:
 def test_one_wrong_name_is_one_error(section: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError) as caught:
         config(**section)
-    assert [error["msg"] for error in caught.value.errors()] == [text]
+    [error] = caught.value.errors()
+    assert error["msg"].startswith(text)
 
 
 def test_a_config_is_a_mapping() -> None:

@@ -66,9 +66,7 @@ def test_balanced_weights_make_a_rare_class_count_as_much(n_columns: int) -> Non
     wrong = torch.full((4, 1), 0.0)
     logits = wrong if n_columns == 1 else torch.cat([wrong, wrong], dim=1)
     logits.requires_grad_()
-    loss = classification_loss(
-        logits, targets, weights=class_weights([3, 1]), numbers=PLAIN
-    )
+    loss = classification_loss(logits, targets, weights=class_weights([3, 1]), numbers=PLAIN)
     (gradient,) = torch.autograd.grad(loss, logits)
     assert float(gradient[:3, -1].sum()) == pytest.approx(-float(gradient[3, -1]))
 

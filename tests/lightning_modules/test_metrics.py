@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 from torch import Tensor
@@ -54,6 +54,7 @@ def guesses(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
+@settings(max_examples=25)
 @given(guess=guesses())
 def test_a_class_metric_agrees_with_scikit_learn(name: str, guess: tuple[Tensor, Tensor]) -> None:
     outputs, targets = guess
@@ -65,6 +66,7 @@ numbers = st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=9)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
+@settings(max_examples=25)
 @given(numbers=numbers, shift=st.floats(-10, 10, width=32))
 def test_a_number_metric_agrees_with_scikit_learn(
     name: str, numbers: list[float], shift: float
@@ -142,6 +144,7 @@ def test_confusion_counts_right_classes_by_rows_and_found_ones_by_columns() -> N
     assert confusion(outputs, targets) == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
 
 
+@settings(max_examples=25)
 @given(guesses())
 def test_confusion_agrees_with_scikit_learn(guess: tuple[Tensor, Tensor]) -> None:
     outputs, targets = guess

@@ -96,9 +96,7 @@ def test_settings_that_are_no_optimizer_are_refused() -> None:
 @pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"constant"}))
 def test_every_schedule_but_the_constant_one_is_built(name: str) -> None:
     optimizer = build_optimizer(SgdConfig(), network().parameters())
-    schedule = build_schedule(
-        SCHEDULES[name].config(), optimizer, n_steps=10, direction="maximize"
-    )
+    schedule = build_schedule(SCHEDULES[name].config(), optimizer, n_steps=10, direction="maximize")
     assert schedule is not None
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lightning_modules.registry import Registry
-from lightning_modules.settings import Settings, Tagged, number, shape
+from lightning_modules.settings import PLUGIN_KINDS, Settings, Tagged, number, shape
 
 
 class Cat(Settings):
@@ -95,6 +95,15 @@ def test_a_missing_tag_gets_all_names(pet: object) -> None:
 def test_an_unknown_tag_gets_the_nearest_name() -> None:
     with pytest.raises(ValidationError, match=r"no pet 'cta'; did you mean 'cat'\?"):
         Home.model_validate({"pet": {"kind": "cta"}})
+
+
+@pytest.mark.parametrize("kind", PLUGIN_KINDS)
+def test_a_name_that_a_plugin_can_define_is_told_how_plugins_come(kind: str) -> None:
+    class Open(Settings):
+        thing: Annotated[Settings, Tagged(Registry[Entry](kind), "name")]
+
+    with pytest.raises(ValidationError, match=f"no {kind} 'mine'.*comes with --plugin FILE"):
+        Open.model_validate({"thing": {"name": "mine"}})
 
 
 @pytest.mark.parametrize("pet", ["cat", 3, None, ["cat"]])

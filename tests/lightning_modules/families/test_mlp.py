@@ -11,7 +11,6 @@ from lightning_modules.families.mlp import MlpConfig
     [
         ({}, [128, 128]),
         ({"n_layers": 3, "width": 5}, [5, 5, 5]),
-        ({"n_layers": 0}, []),
         ({"layers": [4, 2]}, [4, 2]),
         ({"layers": []}, []),
     ],
@@ -34,7 +33,7 @@ def test_layers_beside_a_width_are_refused() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"n_layers": -1},
+        {"n_layers": 0},
         {"n_layers": 65},
         {"width": 0},
         {"layers": [0]},

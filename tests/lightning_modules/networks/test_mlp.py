@@ -15,7 +15,7 @@ def test_layers_are_as_wide_as_the_config_says() -> None:
 
 
 def test_no_hidden_layer_makes_a_linear_model() -> None:
-    network = build_mlp(MlpConfig(n_layers=0), (3,), 2)
+    network = build_mlp(MlpConfig(layers=[]), (3,), 2)
     assert linears(network) == [(3, 2)]
     assert network.noise_shapes(7) == {}
 
@@ -39,7 +39,7 @@ def test_noise_is_for_the_outputs_of_every_hidden_layer() -> None:
 
 
 def test_every_hidden_layer_is_dropped_by_its_own_noise() -> None:
-    network = build_mlp(MlpConfig(layers=[5, 4]), (3,), 2)
+    network = build_mlp(MlpConfig(layers=[5, 4], activation="tanh"), (3,), 2)
     x, numbers = torch.randn(7, 3), {"dropout": 0.5}
     keep = {name: torch.ones(shape) for name, shape in network.noise_shapes(7).items()}
     for name in keep:

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_modules.data.config import (
+    BreastCancerConfig,
+    DiabetesConfig,
+    DigitsConfig,
+    SourceConfig,
+)
+from lightning_modules.data.facts import DataFacts, facts_of, facts_of_fitted, facts_of_module
+from lightning_modules.data.prepared import prepare_task
+from lightning_modules.errors import DataError
+
+
+class Given(pl.LightningDataModule):
+    """Gives the batches that it was made with."""
+
+    def __init__(self, batches: object) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def train_dataloader(self) -> object:
+        return self.batches
+
+
+class Late(pl.LightningDataModule):
+    """Has its rows only after ``prepare_data`` and ``setup("fit")``."""
+
+    def prepare_data(self) -> None:
+        self.x = torch.zeros(5, 3)
+
+    def setup(self, stage: str) -> None:
+        self.y = torch.tensor([0, 1, 2, 2, 1]) if stage == "fit" else torch.zeros(0)
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return DataLoader(TensorDataset(self.x, self.y), batch_size=2)
+
+
+def facts(*batches: object, kind: str = "multiclass") -> DataFacts:
+    return facts_of_module(lambda: Given(batches), kind)
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "shape", "n_outputs", "n_classes"),
+    [
+        (DigitsConfig(), "multiclass", (1, 8, 8), 10, 10),
+        (BreastCancerConfig(), "binary", (30,), 1, 2),
+    ],
+)
+def test_classes_and_shape_come_from_prepared_data(
+    config: SourceConfig, kind: str, shape: tuple[int, ...], n_outputs: int, n_classes: int
+) -> None:
+    data = prepare_task(config, task_kind=kind)
+    found = facts_of(data)
+    assert (found.input_shape, found.n_outputs) == (shape, n_outputs)
+    assert found.classes == data.classes
+    assert found.class_counts is not None
+    assert len(found.class_counts) == n_classes
+    assert sum(found.class_counts) == data.n_rows["train"]
+
+
+def test_a_regression_target_keeps_its_units() -> None:
+    data = prepare_task(DiabetesConfig(), task_kind="regression")
+    found = facts_of(data)
+    assert (found.n_outputs, found.classes, found.class_counts) == (1, None, None)
+    restored = data.train.y.numpy() * found.target_sd + found.target_mean
+    assert restored.mean() == pytest.approx(found.target_mean, rel=1e-5)
+    assert np.std(restored) == pytest.approx(found.target_sd, rel=1e-5)
+
+
+def test_fitted_statistics_alone_hold_the_same_facts_but_the_counts() -> None:
+    data = prepare_task(BreastCancerConfig(), task_kind="binary")
+    alone, whole = facts_of_fitted(data.fitted, "binary"), facts_of(data)
+    assert alone.class_counts is None
+    assert (alone.input_shape, alone.n_outputs, alone.classes) == (
+        whole.input_shape,
+        whole.n_outputs,
+        whole.classes,
+    )
+
+
+def test_a_users_data_module_is_looked_at_as_lightning_would_use_it() -> None:
+    found = facts_of_module(Late, "multiclass")
+    assert found.input_shape == (3,)
+    assert found.n_outputs == 3
+    assert found.class_counts == [1, 2, 2]
+
+
+def test_a_users_binary_task_has_one_output_and_a_regression_no_counts() -> None:
+    x, y = torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 1, 0])
+    assert facts([x, y], kind="binary").n_outputs == 1
+    assert facts((x, y), kind="binary").class_counts == [2, 2]
+    assert facts((x, y.float()), kind="regression") == DataFacts(input_shape=(1, 2, 2), n_outputs=1)
+
+
+@pytest.mark.parametrize(
+    ("batches", "kind", "message"),
+    [
+        ([], "multiclass", "Given: gives no training batch; check its train_dataloader"),
+        ([torch.zeros(2, 3)], "multiclass", "a batch is a Tensor, no pair; families need batches"),
+        ([{"x": 1}], "multiclass", "a batch is a dict, no pair"),
+        ([(torch.zeros(2), torch.zeros(2), 1)], "multiclass", "a batch is a tuple, no pair"),
+        ([([1, 2], torch.zeros(2))], "multiclass", r"a batch holds no tensors; families need \(in"),
+        (
+            [(torch.zeros(2, 3), torch.zeros(2))],
+            "multiclass",
+            r"targets are torch.float32 of shape \(2,\); a multiclass task needs whole class numb",
+        ),
+        (
+            [(torch.zeros(2, 3), torch.zeros(2, 1, dtype=torch.int64))],
+            "binary",
+            r"targets are torch.int64 of shape \(2, 1\); a binary task needs",
+        ),
+        (
+            [(torch.zeros(3, 3), torch.tensor([0, 1, 2]))],
+            "binary",
+            "3 classes; set task.kind: multiclass",
+        ),
+    ],
+)
+def test_batches_that_do_not_fit_the_task_are_refused(
+    batches: list[object], kind: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        facts(*batches, kind=kind)
