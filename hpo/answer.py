@@ -101,6 +101,6 @@ def _utf8(encoding: str | None) -> bool:
 
 def _printable(text: str, encoding: str | None) -> str:
     if _utf8(encoding):
-        return text
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
     plain = text.translate(str.maketrans("→←↑↓✓✂✗×–…±", "><^v+-xx-.~"))
     return plain.encode(encoding or "ascii", "replace").decode(encoding or "ascii")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hpo.environment import describe
+from hpo.errors import UsageError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
 from hpo.nodes import Scalar
@@ -79,12 +80,17 @@ class BestWriter:
         if best is None:
             return False
         described = self.describe(best, records, time_s=time_s)
-        if self.folder.best_config.exists():
-            previous = read_record(self.folder.best_config, BestConfig)
-            if previous.study["trial"] == best.number:
-                described = described.model_copy(update={"test": previous.test})
+        previous = self._previous()
+        if previous is not None and previous.study["trial"] == best.number:
+            described = _with_test(described, previous.test)
         write_json(self.folder.best_config, described.model_dump(mode="json", by_alias=True))
         return best.number == records[-1].number
+
+    def catch_up(self, records: Sequence[TrialRecord], *, time_s: float) -> None:
+        """Write the file if a crash came between the last record and it."""
+        previous = self._previous()
+        if previous is None or previous.study["trials"] != _counts(records):
+            self.write(records, time_s=time_s)
 
     def describe(
         self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float
@@ -125,6 +131,13 @@ class BestWriter:
             }
         )
 
+    def _previous(self) -> BestConfig | None:
+        """Return what the file holds; None if there is none, or it was damaged."""
+        try:
+            return read_record(self.folder.best_config, BestConfig)
+        except UsageError:
+            return None
+
     def _summary(self, best: TrialRecord, records: Sequence[TrialRecord]) -> str:
         text = f"{describe_config(best.config)}: {self.metric} {best.value:.4g} (one seed)"
         default = default_of(records)
@@ -155,9 +168,6 @@ class BestWriter:
 
     def _study(self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float) -> Json:
         settings = self.spec.search.model_dump(mode="json")
-        counts = {state: 0 for state in ("complete", "pruned", "failed")}
-        for record in records:
-            counts[record.state] += 1
         file = self.folder.study_file
         return {
             "name": self.spec.name,
@@ -171,7 +181,7 @@ class BestWriter:
                 "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
                 "dims": len(self.spec.space.parameters()),
             },
-            "trials": counts,
+            "trials": _counts(records),
             "budget": {
                 "epochs": round(sum(r.run.epochs_run for r in records if r.run), 4),
                 "train_seconds": round(sum(record.seconds for record in records), 3),
@@ -206,6 +216,14 @@ class BestWriter:
         }
 
 
+def _with_test(described: BestConfig, test: Json) -> BestConfig:
+    """Return the best config with what the test split showed of it."""
+    if test["value"] is None:
+        return described
+    reasons = {k: v for k, v in described.null_because.items() if k != "test.value"}
+    return described.model_copy(update={"test": test, "null_because": reasons})
+
+
 def best_of(records: Sequence[TrialRecord], direction: str) -> TrialRecord | None:
     """Return the best complete trial, None if there is none."""
     complete = [record for record in records if record.state == "complete"]
@@ -231,6 +249,11 @@ def describe_config(config: Mapping[str, Any]) -> str:
     else:
         words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
     return " ".join(words)
+
+
+def _counts(records: Sequence[TrialRecord]) -> dict[str, int]:
+    states = [record.state for record in records]
+    return {state: states.count(state) for state in ("complete", "pruned", "failed")}
 
 
 def wilson(share: float, n: int) -> list[float]:

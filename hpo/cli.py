@@ -107,6 +107,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Search: create a study or go on with it, up to its total budget. Prints the best config."""
+    if as_json and events == "-":
+        raise UsageError("", "--json and --events - both write the answer", "--events FILE")
     shorthands = {"budget.trials": trials, "budget.time": time, "search.seed": seed, "name": name}
     short = [f"{path}={value}" for path, value in shorthands.items() if value is not None]
     if not quiet:
@@ -115,7 +117,11 @@ def run(
     from hpo.running import Terminal, run_in_terminal
 
     terminal = Terminal(
-        plain=plain, quiet=quiet or as_json, events=events, command=_again(study_file)
+        plain=plain,
+        quiet=quiet or as_json,
+        answers=not as_json and events != "-",
+        events=events,
+        command=_again(study_file),
     )
     outcome = run_in_terminal(spec, results, terminal, storage=storage, allow_change=allow_change)
     code = 0 if outcome.signal is None else 128 + outcome.signal

@@ -21,8 +21,7 @@ FREE = ("name", "budget", "search.retries")
 
 
 def create_folder(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> None:
-    """Make the folder: study file last, since its presence means that the study exists."""
-    folder.path.mkdir(parents=True, exist_ok=True)
+    """Fill the folder: study file last, since its presence means that the study exists."""
     write_text(folder.environment, freeze())
     write_json(
         folder.fingerprint,

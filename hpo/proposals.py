@@ -102,7 +102,7 @@ class Proposals:
         if validation in self._study.get_trials(deepcopy=False)[number].intermediate_values:
             return False
         trial.report(value, validation)
-        return trial.should_prune()
+        return bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
 
     def tell(self, number: int, state: str, value: float | None) -> None:
         """Take the end of a trial: ``complete``, ``pruned`` or ``failed``."""

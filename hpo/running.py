@@ -26,6 +26,8 @@ class Terminal:
 
     plain: bool
     quiet: bool
+    answers: bool
+    """Whether the path of the best config is printed: nothing else is on standard output."""
     events: str | None
     command: str
     """What was typed; typed again, it resumes."""
@@ -54,7 +56,7 @@ def run_in_terminal(
     if not terminal.quiet:
         for line in summary(outcome, spec):
             say(line)
-    if outcome.best is not None and terminal.events != "-" and "--json" not in sys.argv:
+    if outcome.best is not None and terminal.answers:
         answer(str(outcome.folder.best_config))
     if not terminal.quiet:
         for line in hints(outcome, spec, terminal.command):

@@ -18,6 +18,15 @@ from lightning_modules.registry import suggest
 from lightning_modules.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+COMPARED = (
+    "objective.",
+    "task.kind",
+    "data.source",
+    "data.split_seed",
+    "data.validation",
+    "data.test",
+)
+"""What every trial of a study must have in common."""
 _DEVICE_NAMES = {"con", "prn", "aux", "nul", "reference", "readme.md"}
 
 
@@ -222,7 +231,17 @@ def _strategy_problems(
 ) -> list[Problem]:
     """Return what sampler and space cannot do together."""
     name = str(settings.search.sampler.model_dump()["name"])
-    if not space.parameters():
+    parameters = space.parameters()
+    unfair = [one.name for one in parameters if one.name.startswith(COMPARED)]
+    unfair += [one.name for one in parameters if one.name == "data"]
+    if unfair:
+        hint = "decide it; other studies may have other values"
+        what = "cannot be searched: trials could not be compared"
+        return [Problem(space.where(path), what, hint) for path in unfair]
+    if name == "gp" and any(parameter.branch for parameter in parameters):
+        what = "gp does not model spaces with branches (one_of)"
+        return [Problem(f"{document.where(('search',))}: search.sampler", what, "use tpe")]
+    if not parameters:
         hint = "give at least one setting a range or choices, or use hpo train"
         return [Problem(document.name, "nothing to search", hint)]
     if name == "grid":

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import sqlalchemy
@@ -24,11 +25,11 @@ STATES = {
 
 
 def sqlite_url(path: Path, *, read_only: bool = False) -> str:
-    """Return the URL of a SQLite file, by its absolute path."""
-    absolute = path.resolve()
+    """Return the URL of a SQLite file, by its absolute path, in which ``?`` and ``%`` may be."""
+    place, query = str(path.resolve()), {}
     if read_only:
-        return f"sqlite:///file:{absolute}?mode=ro&uri=true"
-    return f"sqlite:///{absolute}"
+        place, query = f"file:{quote(place)}", {"mode": "ro", "uri": "true"}
+    return sqlalchemy.URL.create("sqlite", database=place, query=query).render_as_string()
 
 
 class StudyStorage:

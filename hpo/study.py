@@ -16,7 +16,7 @@ from hpo.logs import log_to
 from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.preflight import try_families
 from hpo.proposals import Proposals
-from hpo.records import TrialRecord, read_record, read_trials
+from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.scheduler import Finish, Limits, Scheduler
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
@@ -70,12 +70,14 @@ def run_study(
     """
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
-    if folder.study_file.exists():
-        open_folder(folder, spec, default, allow_change=allow_change)
-    else:
+    if not folder.study_file.exists():
         try_families(spec)
-        create_folder(folder, spec, default)
+    folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
+        if folder.study_file.exists():
+            open_folder(folder, spec, default, allow_change=allow_change)
+        else:
+            create_folder(folder, spec, default)
         database = StudyStorage(
             storage or sqlite_url(results / "storage.sqlite"),
             study=spec.name,
@@ -102,6 +104,10 @@ def _supervise(
     longest = most_validations(spec)
     proposals = Proposals(spec, direction=direction, past=past, most_validations=longest)
     limits = _limits(spec, proposals.limit)
+    best = BestWriter.of(spec, folder, metric=metric, direction=direction)
+    if records:
+        write_leaderboard(folder, records, direction=direction, metric=metric)
+        best.catch_up(records, time_s=time_used(folder))
     supervisor = Supervisor(
         Study(
             folder=folder,
@@ -115,7 +121,7 @@ def _supervise(
         scheduler=_scheduler(limits, records, past),
         workers=carry_out,
         records=records,
-        best=BestWriter.of(spec, folder, metric=metric, direction=direction),
+        best=best,
         observers=observers,
         time_s=time_used(folder),
     )

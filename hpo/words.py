@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
     >>> duration(4.13), duration(192), duration(7500)
     ('4.1s', '3m12s', '2h05m')
     """
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -49,11 +49,17 @@ def _plain(value: Any) -> Any:
     return _NOTHING
 
 
-def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
-    """Write the weights as a Lightning checkpoint, which ``load_from_checkpoint`` reads too."""
+def save_checkpoint(trainer: pl.Trainer, path: Path, *, weights_only: bool) -> None:
+    """Write a Lightning checkpoint, which ``load_from_checkpoint`` reads too.
+
+    Args:
+        trainer: of the run.
+        path: where to.
+        weights_only: leave out what only the continuation of the run needs.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        trainer.save_checkpoint(temporary, weights_only=True)
+        trainer.save_checkpoint(temporary, weights_only=weights_only)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)

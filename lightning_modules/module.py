@@ -48,6 +48,8 @@ class SupervisedModule(pl.LightningModule):
             weights = class_weights(facts.class_counts)
         self.register_buffer("class_weights", weights, persistent=False)
         self._seen: list[Batch] = []
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
 
     def loss(
         self, params: Tensors, buffers: Tensors, batch: Batch, noise: Noise, numbers: Numbers
@@ -136,21 +138,43 @@ class SupervisedModule(pl.LightningModule):
         schedule = build_schedule(
             self.config.schedule,
             optimizer,
-            n_steps=int(self.trainer.estimated_stepping_batches),
+            n_steps=self._n_steps(),
             direction=self.config.objective.direction,
         )
         if schedule is None:
             return optimizer
         if isinstance(schedule, ReduceLROnPlateau):
-            self._plateau: ReduceLROnPlateau | None = schedule
+            self._plateau = schedule
             return optimizer
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
+    def _n_steps(self) -> int:
+        """Return the optimizer steps of the whole run.
+
+        Lightning's own estimate sets the loaders up before a resumed run has restored where they
+        stood, and so starts the epoch again.
+        """
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        return len(loader) * self.config.trainer.max_epochs
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state of a plateau schedule, which is stepped here and not by Lightning."""
+        if self._plateau is not None:
+            checkpoint["plateau"] = dict(self._plateau.state_dict())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the state of a plateau schedule until there is one."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_fit_start(self) -> None:
+        """Put the state of a plateau schedule back."""
+        if self._plateau is not None and self._plateau_state is not None:
+            self._plateau.load_state_dict(self._plateau_state)
+
     def on_validation_end(self) -> None:
         """Step a plateau schedule with the objective: once per validation, also inside epochs."""
-        plateau = getattr(self, "_plateau", None)
-        if plateau is not None and not self.trainer.sanity_checking:
-            plateau.step(float(self.trainer.callback_metrics[self.config.monitor]))
+        if self._plateau is not None and not self.trainer.sanity_checking:
+            self._plateau.step(float(self.trainer.callback_metrics[self.config.monitor]))
 
     def _step(
         self, forward: Callable[..., Tensor], batch: Batch, noise: Noise, numbers: Numbers

@@ -17,12 +17,13 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from lightning_modules.build import RunData, build_module, open_data
-from lightning_modules.checkpoint import PlainCheckpointIO, file_sha256
+from lightning_modules.checkpoint import PlainCheckpointIO, file_sha256, load_checkpoint
 from lightning_modules.config import RunConfig
-from lightning_modules.errors import TrialFailed
+from lightning_modules.errors import TrialFailed, UsageError
+from lightning_modules.module import SupervisedModule
 from lightning_modules.result import Checkpoint, DataRecord, Listener, RunResult
 from lightning_modules.seeds import derive
-from lightning_modules.watch import Watch
+from lightning_modules.watch import BEST, LAST, Watch
 
 
 def train(
@@ -37,11 +38,12 @@ def train(
 
     Leaves ``config.json``, ``curve.csv``, ``best.ckpt`` (weights of the best validation), and
     ``preparation.json`` where the data are ours. Equal config, program, versions and threads give
-    equal bits on a CPU.
+    equal bits on a CPU. On data of ours, a run that was abandoned leaves ``last.ckpt``, and the same
+    call goes on from there to the bits of a run that never stopped.
 
     Args:
         config: every decision.
-        folder: where to; it is created, and should be empty.
+        folder: where to; it is created, and holds nothing, or the same run, abandoned.
         report: told of every validation and batch; its answer is obeyed.
         data: from `open_data` for the same ``data`` and ``task`` sections; None opens them here.
         loggers: Lightning loggers that see what is logged.
@@ -62,11 +64,11 @@ def train(
         if data.prepared is not None:
             text = data.prepared.fitted.model_dump_json(indent=2)
             (folder / "preparation.json").write_text(text + "\n")
-        watch = Watch(config, folder, report)
+        watch = Watch(config, folder, report, resumable=data.prepared is not None)
         trainer = make_trainer(config, folder, callbacks=[watch], loggers=loggers)
-        started = time.monotonic()
-        _fit(trainer, module, data, config)
-        return _result(config, folder, data, trainer, module, watch, time.monotonic() - started)
+        _fit(trainer, module, data, config, resume_from(folder))
+        (folder / LAST).unlink(missing_ok=True)
+        return _result(config, folder, data, trainer, module, watch)
 
 
 def make_trainer(
@@ -150,9 +152,28 @@ def quiet_lightning() -> Iterator[None]:
         yield
 
 
-def _fit(trainer: pl.Trainer, module: pl.LightningModule, data: RunData, config: RunConfig) -> None:
+def resume_from(folder: Path) -> Path | None:
+    """Return the checkpoint that a run in ``folder`` goes on from, if it left a sound one."""
+    path = folder / LAST
+    if not path.is_file():
+        return None
+    try:
+        load_checkpoint(path)
+    except UsageError:
+        return None
+    return path
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    data: RunData,
+    config: RunConfig,
+    resume: Path | None,
+) -> None:
+    batches = data.module(config)
     with _memory_failures(), quiet_lightning():
-        trainer.fit(module, datamodule=data.module(config))
+        trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
 
 
 @contextmanager
@@ -177,7 +198,6 @@ def _result(
     trainer: pl.Trainer,
     module: pl.LightningModule,
     watch: Watch,
-    seconds: float,
 ) -> RunResult:
     best = watch.best
     if best is None:
@@ -188,7 +208,7 @@ def _result(
         stopped = "pruner"
     elif trainer.should_stop:
         stopped = "early_stopping"
-    path = folder / "best.ckpt"
+    path = folder / BEST
     return RunResult(
         value=best.objective,
         best_validation=best.validation,
@@ -198,7 +218,7 @@ def _result(
         epochs_run=watch.validations[-1].epoch,
         validations=len(watch.validations),
         steps=trainer.global_step,
-        seconds=seconds,
+        seconds=watch.seconds(),
         n_parameters=sum(p.numel() for p in module.parameters()),
         size_bytes=sum(p.numel() * p.element_size() for p in module.parameters()),
         latency_ms=latency_ms(module, data),
@@ -210,7 +230,7 @@ def _result(
 
 def latency_ms(module: pl.LightningModule, data: RunData, *, repeats: int = 15) -> float | None:
     """Return the median time of one row through the network, milliseconds; None if unknown."""
-    if data.facts is None or data.prepared is None:
+    if data.facts is None or data.prepared is None or not isinstance(module, SupervisedModule):
         return None
     row = torch.zeros(1, *data.facts.input_shape, device=module.device)
     module.eval()

@@ -18,6 +18,12 @@ from lightning_modules.result import Command, Listener, Validation
 from lightning_modules.seeds import derive
 
 
+BEST = "best.ckpt"
+LAST = "last.ckpt"
+SAVE_EVERY_S = 60.0
+"""How often a run that can go on later writes where it is."""
+
+
 class Abandoned(Exception):  # noqa: N818  (it is no error)
     """The listener wants the run to end now, without a result."""
 
@@ -32,16 +38,24 @@ class Watch(pl.Callback):
         Abandoned: when the listener says so.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, listener: Listener | None) -> None:
+    def __init__(
+        self, config: RunConfig, folder: Path, listener: Listener | None, *, resumable: bool
+    ) -> None:
         self._config = config
         self._folder = folder
         self._listener = listener
+        self._resumable = resumable
         self._started = time.monotonic()
+        self._saved = self._started
         self._loss_sum: torch.Tensor | float = 0.0
         self._loss_count = 0
         self.validations: list[Validation] = []
         self.best: Validation | None = None
         self.stopped = False
+
+    def seconds(self) -> float:
+        """Return how long the run has trained, earlier attempts that it goes on from included."""
+        return time.monotonic() - self._started
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -66,8 +80,27 @@ class Watch(pl.Callback):
                 self._not_finite("loss", trainer)
             self._loss_sum = self._loss_sum + loss
             self._loss_count += 1
-        if self._listener is not None and self._listener.batch_ended() is Command.ABANDON:
-            raise Abandoned
+        abandon = self._listener is not None and self._listener.batch_ended() is Command.ABANDON
+        if not _validates_after(trainer, batch_idx):
+            self._save(trainer, abandon=abandon)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run needs to go on as if it had not stopped, as plain values."""
+        return {
+            "validations": [one.model_dump(mode="json") for one in self.validations],
+            "loss_sum": float(self._loss_sum),
+            "loss_count": self._loss_count,
+            "seconds": self.seconds(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where `state_dict` was called."""
+        self.validations = [Validation.model_validate(one) for one in state_dict["validations"]]
+        best = [one for one in self.validations if one.best]
+        self.best = best[-1] if best else None
+        self._loss_sum = float(state_dict["loss_sum"])
+        self._loss_count = int(state_dict["loss_count"])
+        self._started = time.monotonic() - float(state_dict["seconds"])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the curve, keep the best weights, report, obey."""
@@ -77,16 +110,24 @@ class Watch(pl.Callback):
         self.validations.append(validation)
         if validation.best:
             self.best = validation
-            save_checkpoint(trainer, self._folder / "best.ckpt")
+            save_checkpoint(trainer, self._folder / BEST, weights_only=True)
         write_curve(self._folder / "curve.csv", self.validations)
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
-        if command is Command.ABANDON:
-            raise Abandoned
+        self._save(trainer, abandon=command is Command.ABANDON)
         if command is Command.STOP:
             self.stopped = True
             trainer.should_stop = True
+
+    def _save(self, trainer: pl.Trainer, *, abandon: bool) -> None:
+        """Write where the run is, if it is time or the run ends here; end it if it does."""
+        due = abandon or time.monotonic() - self._saved >= SAVE_EVERY_S
+        if due and self._resumable:
+            save_checkpoint(trainer, self._folder / LAST, weights_only=False)
+            self._saved = time.monotonic()
+        if abandon:
+            raise Abandoned
 
     def _validation(self, trainer: pl.Trainer) -> Validation:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -108,7 +149,7 @@ class Watch(pl.Callback):
             validation=len(self.validations) + 1,
             epoch=trainer.fit_loop.epoch_loop.total_batch_idx / n_batches + 1 / n_batches,
             step=trainer.global_step,
-            seconds=time.monotonic() - self._started,
+            seconds=self.seconds(),
             objective=objective,
             best=self._better(objective),
             metrics={name: value for name, value in logged.items() if math.isfinite(value)},
@@ -125,6 +166,16 @@ class Watch(pl.Callback):
         optimizer = trainer.optimizers[0].param_groups[0]
         what = f"non-finite {name} in epoch {trainer.current_epoch + 1} (lr {optimizer['lr']:.3g})"
         raise TrialFailed("nan", what, "lower the lr or clip the gradient")
+
+
+def _validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
+    """Return whether a validation follows this batch: a run that goes on there would skip it."""
+    every = trainer.check_val_every_n_epoch
+    if every is not None and (trainer.current_epoch + 1) % every:
+        return False
+    if trainer.is_last_batch and trainer.val_check_batch >= trainer.num_training_batches:
+        return True
+    return (batch_index + 1) % trainer.val_check_batch == 0
 
 
 def write_curve(path: Path, validations: list[Validation]) -> None:

@@ -192,7 +192,11 @@ def test_members_that_are_stacked_step_as_they_would_alone(case: Case, norm: str
     module, batch = module_of(case, norm=norm), batch_of(case)
     noise = module.noise(N_ROWS, 0)
     params = dict(module.network.named_parameters())
-    members = [{name: p.detach() * scale for name, p in params.items()} for scale in (0.5, 1.0)]
+    # Contiguous: vmap cannot clone the channels-last layout that a solo network has.
+    members = [
+        {name: scale * p.detach().contiguous() for name, p in params.items()}
+        for scale in (0.5, 1.0)
+    ]
 
     def loss(weights: dict[str, Tensor]) -> Tensor:
         return module.loss(weights, {}, batch, noise, module.numbers)[0]

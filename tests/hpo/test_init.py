@@ -16,9 +16,6 @@ from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.raw import RawData, load
 
-# 2026-11: optuna 5.0 warns of metric names (hpo.storage), which its dashboard shows.
-EXPERIMENTAL = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 
 def config_of(text: str, folder: Path) -> tuple[StudySpec, RunConfig]:
     """Write a draft, read it back as a study, return its default config."""
@@ -400,7 +397,6 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
         draft_study(tmp_path)
 
 
-@EXPERIMENTAL
 def test_a_drafted_study_runs(tmp_path: Path) -> None:
     text = "id,a,b,when,y\n" + rows(
         60,
@@ -417,7 +413,6 @@ def test_a_drafted_study_runs(tmp_path: Path) -> None:
     assert outcome.best.data["n"] == {"train": 36, "validation": 12, "test": 12}
 
 
-@EXPERIMENTAL
 def test_a_drafted_study_of_images_runs(tmp_path: Path) -> None:
     for i in range(5):
         image(tmp_path / "pets" / "cat" / f"{i}.png", 10 * i)

@@ -88,6 +88,18 @@ def test_hyperparameters_are_written_as_plain_values(tmp_path: Path) -> None:
     assert given["data_dir"] == Path("data") / "x"
 
 
+def test_a_checkpoint_that_cannot_be_put_in_place_leaves_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    path.mkdir()
+    trainer = pl.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
+    )
+    trainer.strategy.connect(pl.LightningModule())
+    with pytest.raises(IsADirectoryError):
+        save_checkpoint(trainer, path, weights_only=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "best.ckpt"
     path.write_text("old")
@@ -95,7 +107,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
         accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
     )
     with pytest.raises(AttributeError, match="Saving a checkpoint is only possible"):
-        save_checkpoint(trainer, path)
+        save_checkpoint(trainer, path, weights_only=True)
     assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
     assert path.read_text() == "old"
 

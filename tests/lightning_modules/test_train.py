@@ -300,6 +300,36 @@ def test_a_run_is_abandoned_at_the_batch_at_which_it_is_said(
     assert (listener.batches, listener.validations) == (3, [])
 
 
+@pytest.mark.parametrize("batch", range(1, 18))
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "plateau"])
+def test_an_abandoned_run_goes_on_to_the_bits_of_one_that_never_stopped(
+    batch: int, schedule: str, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(
+        model=LOUD,
+        schedule={"name": schedule},
+        trainer={"max_epochs": 3, "batch_size": 16, "validate_every": 0.5},
+    )
+    train(config, tmp_path / "whole")
+    with pytest.raises(Abandoned):
+        train(config, tmp_path / "twice", report=Listening(batch=batch))
+    train(config, tmp_path / "twice")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "twice"))
+    assert curve(tmp_path / "whole") == curve(tmp_path / "twice")
+    assert not (tmp_path / "twice" / "last.ckpt").exists()
+
+
+def test_a_run_whose_last_checkpoint_is_damaged_starts_again(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = make_config(model=LOUD)
+    train(config, tmp_path / "whole")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "last.ckpt").write_bytes(b"damaged")
+    train(config, tmp_path / "again")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "again"))
+
+
 def test_a_loss_that_is_no_number_fails_the_trial(make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(
         task={"kind": "regression"},
@@ -401,6 +431,14 @@ class Own(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
+class Dropping(Own):
+    """The same with a dropout that draws from the global generator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 2))  # type: ignore[assignment]
+
+
 class ByHand(Own):
     """The same with an optimization of its own, whose step returns nothing."""
 
@@ -439,6 +477,13 @@ class ValidatedRows(Rows):
 
     def val_dataloader(self) -> Any:
         return DataLoader(self.train_dataloader().dataset, batch_size=12)
+
+
+class OrderedRows(ValidatedRows):
+    """The same rows, always in their order."""
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(super().train_dataloader().dataset, batch_size=4)
 
 
 @pytest.fixture
@@ -488,6 +533,20 @@ def test_a_whole_module_is_the_same_again(
         train(config, tmp_path / name)
         torch.rand(3)
     assert equal(weights(tmp_path / "one"), weights(tmp_path / "two"))
+
+
+def test_a_whole_modules_dropout_is_a_function_of_seed_and_step(
+    own_run: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    class Drawing(Listening):
+        def batch_ended(self) -> Command:
+            torch.rand(3)
+            return Command.CONTINUE
+
+    config = own_run(Dropping, OrderedRows)
+    for name, listener in (("drawing", Drawing()), ("quiet", Listening())):
+        train(config, tmp_path / name, report=listener)
+    assert equal(weights(tmp_path / "drawing"), weights(tmp_path / "quiet"))
 
 
 def test_a_metric_that_was_never_logged_fails_the_trial(

@@ -48,6 +48,13 @@ def test_pooling_is_the_one_that_the_config_says(pooling: str, kind: type[nn.Mod
     assert any(isinstance(module, kind) for module in network.modules())
 
 
+@pytest.mark.parametrize(("norm", "bias"), [("none", True), ("batch", False), ("layer", False)])
+def test_a_norm_replaces_the_bias_before_it(norm: str, bias: bool) -> None:
+    config = CnnConfig.model_validate({"layers": [4], "norm": norm})
+    network = build_cnn(config, (1, 8, 8), 3)
+    assert ("blocks.0.0.bias" in network.state_dict()) is bias
+
+
 def test_noise_is_for_what_the_head_sees() -> None:
     network = build_cnn(CnnConfig(layers=[4]), (1, 8, 8), 3)
     assert network.noise_shapes(5) == {"dropout": (5, 4 * 4 * 4)}

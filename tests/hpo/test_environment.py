@@ -1,0 +1,53 @@
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hpo.environment import NAMED, describe, freeze
+
+
+def test_freeze_lists_every_distribution_once_sorted() -> None:
+    lines = freeze().splitlines()
+    assert lines == sorted(lines, key=str.lower)
+    assert len(lines) == len(set(lines))
+    assert any(line.startswith("optuna==5.") for line in lines)
+    assert all(line.count("==") == 1 for line in lines)
+
+
+def test_the_environment_names_the_packages_that_decide() -> None:
+    found = describe(device="cpu", threads=2, freeze_text="a==1\n")
+    assert set(NAMED) - set(found["packages"]) <= {"hpo"}  # a checkout need not be installed
+    assert (found["device"], found["threads"]) == ("cpu", 2)
+    assert found["freeze_sha256"] == hashlib.sha256(b"a==1\n").hexdigest()
+    json.dumps(found, allow_nan=False)
+
+
+def test_outside_of_a_repository_there_is_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert describe(device="cpu", threads=1, freeze_text="")["git"] is None
+
+
+def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert describe(device="cpu", threads=1, freeze_text="")["git"] is None
+
+
+def test_in_a_repository_the_commit_is_named_and_whether_files_were_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    me = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "a.txt"], [*me, "commit", "-qm", "one"]):
+        subprocess.run(["git", *command], check=True)
+    clean = describe(device="cpu", threads=1, freeze_text="")["git"]
+    file.write_text("two")
+    dirty = describe(device="cpu", threads=1, freeze_text="")["git"]
+    assert (len(clean["commit"]), clean["dirty"]) == (40, False)
+    assert dirty == {**clean, "dirty": True}
