@@ -10,6 +10,7 @@ from hpo.preflight import Tried, try_families
 from hpo.space import Parameter
 from hpo.spec import StudySpec
 from hpo.words import duration, plain_value
+from hpo.workers import InProcess
 from lightning_modules.build import build_module
 from lightning_modules.config import RunConfig
 
@@ -38,7 +39,7 @@ class Checked:
         trials = self.spec.budget.trials
         if trials is None:
             return None
-        epochs = [one.probe.epoch_s * one.config.trainer.max_epochs for one in self.tried]
+        epochs = [one.epoch_s * one.config.trainer.max_epochs for one in self.tried]
         return trials * sum(epochs) / len(epochs)
 
 
@@ -48,7 +49,7 @@ def check_study(spec: StudySpec) -> Checked:
     Raises:
         UsageError: if a family does not train on the data.
     """
-    tried = try_families(spec, n_batches=BATCHES)
+    tried = try_families(spec, InProcess(), n_batches=BATCHES).tried
     samples = []
     for seed in range(3):
         config = spec.space.random(seed)
@@ -70,10 +71,9 @@ def report(checked: Checked, say: Callable[[str], None]) -> None:
         say(f"  {describe_config(one.config.plain()):<34} {one.n_parameters:>12,} parameters")
     say("default configs, tried on a few batches:")
     for tried in checked.tried:
-        probe = tried.probe
-        cost = f"{probe.n_batches} batches, {duration(probe.epoch_s)} an epoch"
+        cost = f"{tried.n_batches} batches, {duration(tried.epoch_s)} an epoch"
         name = tried.config.family
-        say(f"  {name:<34} {probe.n_parameters:>12,} parameters, {cost}")
+        say(f"  {name:<34} {tried.n_parameters:>12,} parameters, {cost}")
     for default in spec.space.defaults():
         for note in default.notes:
             say(f"note: {note}")

@@ -2,13 +2,15 @@
 
 import json
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 
-from hpo.protocol import TrialEnd, TrialOrder
+from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.plugins import load_plugin
+from lightning_modules.probe import try_config
 from lightning_modules.result import Listener
 from lightning_modules.train import train
 from lightning_modules.watch import Abandoned
@@ -23,7 +25,8 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         for plugin in order.plugins:
             load_plugin(plugin)
         config = RunConfig.model_validate(order.config)
-        data = prepared_data(config)
+        cache = None if order.cache is None else Path(order.cache)
+        data = prepared_data(config) if cache is None else open_data(config, cache=cache)
         result = train(config, Path(order.folder), report=listener, data=data)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
@@ -36,6 +39,31 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         what = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
         return _failed(order, error, "error", what)
     return TrialEnd(number=order.number, outcome="result", result=result)
+
+
+def probe(order: ProbeOrder) -> ProbeEnd:
+    """Train a few batches of each config of ``order``; a user's mistake is part of the answer."""
+    try:
+        for plugin in order.plugins:
+            load_plugin(plugin)
+        configs = [RunConfig.model_validate(config) for config in order.configs]
+        probes = [
+            asdict(try_config(config, prepared_data(config), n_batches=order.n_batches))
+            for config in configs
+        ]
+        return ProbeEnd(probes=probes, data=data_hashes(configs[0]))
+    except HpoError as error:
+        mistake = (error.where, error.what, error.hint)
+        return ProbeEnd(probes=[], data={}, mistake=mistake)
+
+
+def data_hashes(config: RunConfig) -> dict[str, str | None]:
+    """Return the hashes of a config's data and split; None for a data module of the user's own."""
+    prepared = prepared_data(config).prepared
+    return {
+        "data_sha256": prepared.data_sha256 if prepared else None,
+        "split_sha256": prepared.split_sha256 if prepared else None,
+    }
 
 
 def prepared_data(config: RunConfig) -> RunData:

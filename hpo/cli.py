@@ -78,7 +78,10 @@ def check(
     checked = check_study(spec)
     if as_json:
         samples = [one.config.plain() for one in checked.samples]
-        tried = [{"family": t.config.family, **asdict(t.probe)} for t in checked.tried]
+        tried = [
+            {**asdict(one), "family": one.config.family, "config": one.config.plain()}
+            for one in checked.tried
+        ]
         answer_json("check", {"study": spec.name, "samples": samples, "families": tried})
     else:
         report(checked, answer)
@@ -96,6 +99,10 @@ def run(
     plugin: Plugins = None,
     storage: Storage = None,
     results: Results = RESULTS,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Trials at once; default: cores / threads. 0: this process."),
+    ] = None,
     allow_change: Annotated[
         bool, typer.Option(help="Resume with other settings all the same; recorded.")
     ] = False,
@@ -123,7 +130,9 @@ def run(
         events=events,
         command=_again(study_file),
     )
-    outcome = run_in_terminal(spec, results, terminal, storage=storage, allow_change=allow_change)
+    outcome = run_in_terminal(
+        spec, results, terminal, storage=storage, workers=workers, allow_change=allow_change
+    )
     code = 0 if outcome.signal is None else 128 + outcome.signal
     if outcome.signal is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a late Ctrl-C has nothing left to stop

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from hpo.child import prepared_data
 from hpo.environment import freeze
 from hpo.errors import RefusedError
 from hpo.files import read_document, write_json, write_text
@@ -13,14 +12,13 @@ from hpo.layout import StudyFolder
 from hpo.nodes import RESERVED
 from hpo.records import now_utc
 from hpo.spec import StudySpec
-from lightning_modules.config import RunConfig
 from lightning_modules.plugins import loaded_plugins
 
-FREE = ("name", "budget", "search.retries")
+FREE = ("name", "budget", "search.retries", "search.trial_")
 """What may differ on resume: dotted paths of the study file."""
 
 
-def create_folder(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> None:
+def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None]) -> None:
     """Fill the folder: study file last, since its presence means that the study exists."""
     write_text(folder.environment, freeze())
     write_json(
@@ -29,7 +27,7 @@ def create_folder(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> N
             "schema": "hpo.fingerprint/1",
             "uuid": str(uuid.uuid4()),
             "space_sha256": spec.space.sha256(),
-            **_data_hashes(default),
+            **data,
             "plugins": _plugin_hashes(),
             "changes": [],
             "created_utc": now_utc(),
@@ -39,7 +37,7 @@ def create_folder(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> N
 
 
 def open_folder(
-    folder: StudyFolder, spec: StudySpec, default: RunConfig, *, allow_change: bool
+    folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None], *, allow_change: bool
 ) -> None:
     """Check that ``spec`` is the study that the folder was made with.
 
@@ -50,7 +48,7 @@ def open_folder(
     old = read_document(folder.study_file).values
     stored = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
     found = differences(old, spec.values())
-    for key, value in _data_hashes(default).items():
+    for key, value in data.items():
         if stored.get(key) != value:
             found.append(f"{key}: {_short(stored.get(key))} → {_short(value)}")
     if found and not allow_change:
@@ -63,7 +61,7 @@ def open_folder(
         found.append("plugins: their code has changed")
     if found:
         changes = [*stored["changes"], {"utc": now_utc(), "what": found}]
-        hashes = {"space_sha256": spec.space.sha256(), **_data_hashes(default)}
+        hashes = {"space_sha256": spec.space.sha256(), **data}
         write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
         write_text(folder.study_file, spec.text())
 
@@ -98,14 +96,6 @@ def _flat(values: Any, path: str = "") -> dict[str, Any]:
 def _short(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else text[:12] + "…"
-
-
-def _data_hashes(default: RunConfig) -> dict[str, str | None]:
-    prepared = prepared_data(default).prepared
-    return {
-        "data_sha256": prepared.data_sha256 if prepared else None,
-        "split_sha256": prepared.split_sha256 if prepared else None,
-    }
 
 
 def _plugin_hashes() -> dict[str, str | None]:

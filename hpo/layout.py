@@ -68,6 +68,11 @@ class StudyFolder:
         return self.path / "evaluation"
 
     @property
+    def cache(self) -> Path:
+        """Prepared data, mapped into memory by every child; safe to delete between calls."""
+        return self.path / "cache"
+
+    @property
     def progress(self) -> Path:
         """Seconds of wall-clock time that all calls have used."""
         return self.path / "progress.json"

@@ -135,7 +135,10 @@ class Proposals:
         return min(values) if self._maximize else max(values)
 
     def _remember(self, trial: FrozenTrial) -> None:
-        """Add a trial of the storage to the view."""
+        """Add a trial of the storage to the view, its curve told to the pruner once more.
+
+        Successive halving keeps the rungs that a trial reached in the view alone.
+        """
         failed = trial.state == TrialState.FAIL
         ended = failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
         self._study.add_trial(
@@ -144,12 +147,13 @@ class Proposals:
                 params=trial.params,
                 distributions=trial.distributions,
                 system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
-                intermediate_values={} if not ended else trial.intermediate_values,
             )
         )
         added = self._study.get_trials(deepcopy=False)[-1]
         self._open[trial.number] = Trial(self._study, added._trial_id)
         if ended:
+            for validation, value in sorted(trial.intermediate_values.items()):
+                self.report(trial.number, validation=validation, value=value)
             state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
             self.tell(trial.number, state.get(trial.state, "failed"), trial.value)
 

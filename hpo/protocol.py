@@ -1,4 +1,4 @@
-"""What supervisor and child say to each other about a trial: an order, reports, an end."""
+"""What supervisor and child say to each other, as JSON: orders, reports, ends."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ from lightning_modules.settings import Settings
 
 
 class TrialOrder(Settings):
-    """Train this config into that folder."""
+    """Train this config into that folder; go on where an abandoned attempt in it stopped."""
 
     number: int
     config: dict[str, Any]
@@ -16,14 +16,37 @@ class TrialOrder(Settings):
     folder: str
     plugins: list[str]
     """Files and modules that define names used in the config."""
+    cache: str | None
+    """Where prepared data are shared between children; None keeps them in this process."""
+    log: str | None
+    """Where a child of its own writes what libraries and modules say."""
 
 
 class TrialEnd(Settings):
-    """How a trial ended, as the child saw it."""
+    """How a trial ended, as the child saw it, or as its death was seen."""
 
     number: int
-    outcome: Literal["result", "failed", "abandoned"]
+    outcome: Literal["result", "failed", "abandoned", "killed"]
+    """``killed`` is no fault of the config: the machine, or somebody on it, ended the child."""
     result: RunResult | None = None
     reason: Reason | None = None
     what: str = ""
     traceback: str = ""
+
+
+class ProbeOrder(Settings):
+    """Train a few batches of each config."""
+
+    configs: list[dict[str, Any]]
+    plugins: list[str]
+    n_batches: int
+
+
+class ProbeEnd(Settings):
+    """What the batches showed, or why they could not be trained."""
+
+    probes: list[dict[str, float]]
+    data: dict[str, str | None]
+    """Hashes of the first config's data."""
+    mistake: tuple[str, str, str] | None = None
+    """Where, what, hint of the user's mistake."""

@@ -39,6 +39,7 @@ def run_in_terminal(
     terminal: Terminal,
     *,
     storage: str | None,
+    workers: int | None,
     allow_change: bool,
 ) -> StudyOutcome:
     """Run a study, show it, and print the path of its best config.
@@ -51,7 +52,12 @@ def run_in_terminal(
         if terminal.events is not None:
             observers.append(EventsObserver(_stream(terminal.events, closing)))
         outcome = run_study(
-            spec, results, storage=storage, observers=observers, allow_change=allow_change
+            spec,
+            results,
+            storage=storage,
+            workers=default_workers(spec) if workers is None else workers,
+            observers=observers,
+            allow_change=allow_change,
         )
     if not terminal.quiet:
         for line in summary(outcome, spec):
@@ -62,6 +68,12 @@ def run_in_terminal(
         for line in hints(outcome, spec, terminal.command):
             say(line)
     return outcome
+
+
+def default_workers(spec: StudySpec) -> int:
+    """Return how many trials this machine's cores can train at once: cores / threads per trial."""
+    threads = max(config.trainer.threads for config in spec.space.corners())
+    return max((os.cpu_count() or 1) // threads, 1)
 
 
 def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:

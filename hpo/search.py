@@ -167,6 +167,17 @@ class SearchConfig(Settings):
     seed: int = Field(0, ge=0, lt=2**32)
     retries: int = Field(2, ge=0)
     """How often a trial that the machine killed is started again."""
+    trial_timeout: str | None = None
+    """How long one trial may take; it fails then."""
+    trial_memory_gb: float | None = Field(None, gt=0)
+    """How much memory one trial's process may hold; it fails then."""
+
+    @field_validator("trial_timeout")
+    @classmethod
+    def _duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            seconds(text)
+        return text
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -17,6 +18,7 @@ from hpo.errors import EnvironmentFault, StudyError
 from lightning_modules.task import Direction
 
 BUSY_TIMEOUT_S = 60
+ATTEMPTS = "attempts"
 STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -54,8 +56,16 @@ class StudyStorage:
             handle = optuna.create_study(
                 storage=self._storage, study_name=study, direction=direction, load_if_exists=True
             )
-        except (SQLAlchemyError, ImportError, ValueError, RuntimeError, OSError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+        except (
+            SQLAlchemyError,
+            OptunaError,
+            ImportError,
+            ValueError,
+            RuntimeError,
+            OSError,
+        ) as error:
+            cause = error.__cause__ if isinstance(error, StorageInternalError) else None
+            first = (str(cause or error).splitlines() or [type(error).__name__])[0]
             hint = "check --storage, or the rights of the folder"
             raise EnvironmentFault(redacted(url), first, hint) from None
         if handle.direction != wanted:
@@ -103,6 +113,10 @@ class StudyStorage:
                 self._storage.set_trial_user_attr(trial_id, name, content)
         values = None if value is None else [value]
         self._storage.set_trial_state_values(trial_id, STATES[state], values)
+
+    def note_attempts(self, number: int, attempts: int) -> None:
+        """Remember how often a trial was started."""
+        self._storage.set_trial_user_attr(self._ids[number], ATTEMPTS, attempts)
 
     def give_back(self, number: int) -> None:
         """Set a running trial back to waiting: same number, same parameters."""

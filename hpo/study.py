@@ -8,7 +8,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo.best import BestConfig, BestWriter, best_of
-from hpo.child import carry_out
+from hpo.children import Children
 from hpo.errors import StudyError
 from hpo.folder import create_folder, open_folder, time_used
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
@@ -18,11 +18,13 @@ from hpo.preflight import try_families
 from hpo.proposals import Proposals
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.scheduler import Finish, Limits, Scheduler
+from hpo.search import seconds
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
-from hpo.storage import StudyStorage, sqlite_url
-from hpo.supervisor import Study, Supervisor, attributes_of
+from hpo.storage import ATTEMPTS, StudyStorage, sqlite_url
+from hpo.supervisor import Study, Supervisor, TrialLimits, attributes_of
 from hpo.tracking import TensorBoardObserver
+from hpo.workers import InProcess, Workers
 from lightning_modules.config import RunConfig
 from lightning_modules.plugins import loaded_plugins
 
@@ -49,6 +51,7 @@ def run_study(
     results: Path = Path(DEFAULT_RESULTS),
     *,
     storage: str | None = None,
+    workers: int = 0,
     observers: Sequence[Observer] = (),
     allow_change: bool = False,
 ) -> StudyOutcome:
@@ -58,6 +61,8 @@ def run_study(
         spec: the study.
         results: the folder of all studies.
         storage: an Optuna storage URL; one SQLite file under ``results`` by default.
+        workers: how many trials are trained at once, each in a process of its own; 0 trains in
+            this process.
         observers: told of everything that happens.
         allow_change: resume with another space, data, objective or seed all the same, and
             record that.
@@ -70,14 +75,14 @@ def run_study(
     """
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
-    if not folder.study_file.exists():
-        try_families(spec)
+    trainers: Workers = Children(workers) if workers else InProcess()
+    data = try_families(spec, trainers).data
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
         if folder.study_file.exists():
-            open_folder(folder, spec, default, allow_change=allow_change)
+            open_folder(folder, spec, data, allow_change=allow_change)
         else:
-            create_folder(folder, spec, default)
+            create_folder(folder, spec, data)
         database = StudyStorage(
             storage or sqlite_url(results / "storage.sqlite"),
             study=spec.name,
@@ -86,7 +91,7 @@ def run_study(
         )
         try:
             watchers = [TensorBoardObserver(), *observers]
-            return _supervise(spec, folder, default, database, watchers)
+            return _supervise(spec, folder, default, database, trainers, watchers)
         finally:
             database.close()
 
@@ -96,6 +101,7 @@ def _supervise(
     folder: StudyFolder,
     default: RunConfig,
     database: StudyStorage,
+    workers: Workers,
     observers: Sequence[Observer],
 ) -> StudyOutcome:
     metric, direction = default.objective.metric, default.objective.direction
@@ -115,15 +121,18 @@ def _supervise(
             metric=metric,
             direction=direction,
             plugins=[plugin.name for plugin in loaded_plugins()],
+            retries=spec.search.retries,
+            limits=_trial_limits(spec),
         ),
         storage=database,
         proposals=proposals,
-        scheduler=_scheduler(limits, records, past),
-        workers=carry_out,
+        scheduler=_scheduler(limits, records, past, workers.capacity),
+        workers=workers,
         records=records,
         best=best,
         observers=observers,
         time_s=time_used(folder),
+        attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
     )
     start = StudyStart(
         spec=spec,
@@ -199,13 +208,23 @@ def _limits(spec: StudySpec, most_trials: int | None) -> Limits:
     )
 
 
+def _trial_limits(spec: StudySpec) -> TrialLimits:
+    search = spec.search
+    memory = search.trial_memory_gb
+    return TrialLimits(
+        timeout_s=None if search.trial_timeout is None else seconds(search.trial_timeout),
+        memory_bytes=None if memory is None else memory * 1e9,
+    )
+
+
 def _scheduler(
-    limits: Limits, records: Sequence[TrialRecord], past: Sequence[FrozenTrial]
+    limits: Limits, records: Sequence[TrialRecord], past: Sequence[FrozenTrial], capacity: int
 ) -> Scheduler:
     failures = [f"{r.reason}: {r.what}" for r in records if r.state == "failed"]
     waiting = [trial.number for trial in past if trial.state == TrialState.WAITING]
     return Scheduler(
         limits=limits,
+        capacity=capacity,
         waiting=deque(waiting),
         ended=len(records),
         epochs=sum(record.run.epochs_run for record in records if record.run),

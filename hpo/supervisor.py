@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,9 +22,14 @@ from hpo.records import (
 )
 from hpo.scheduler import Finish, Scheduler, Start
 from hpo.storage import StudyStorage
-from lightning_modules.result import Command, Listener, RunResult, Validation
+from hpo.workers import Workers
+from lightning_modules.result import Command, RunResult, Validation
 
-Workers = Callable[[TrialOrder, Listener], TrialEnd]
+LAST = "last.ckpt"
+TICK_S = 0.5
+"""How often limits are looked at while trials run."""
+GRACE_S = 3.0
+"""How long a trial may take to stop at a batch end before it is killed."""
 
 
 class StopNow(BaseException):
@@ -50,6 +55,17 @@ class Study:
     metric: str
     direction: str
     plugins: list[str]
+    retries: int
+    """How often a trial that the machine killed is started again."""
+    limits: "TrialLimits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialLimits:
+    """What one trial may take; None is no limit."""
+
+    timeout_s: float | None = None
+    memory_bytes: float | None = None
 
 
 class Supervisor:
@@ -60,10 +76,11 @@ class Supervisor:
         storage: Optuna's storage of it.
         proposals: where configs come from.
         scheduler: what decides.
-        workers: trains one order and returns its end.
+        workers: who trains.
         records: trials that ended in earlier calls.
         observers: told of everything.
         time_s: wall-clock time used by earlier calls.
+        attempts: how often trials that wait were started.
     """
 
     def __init__(
@@ -78,6 +95,7 @@ class Supervisor:
         best: BestWriter,
         observers: Sequence[Observer],
         time_s: float,
+        attempts: Mapping[int, int],
     ) -> None:
         self._study = study
         self._storage = storage
@@ -88,6 +106,8 @@ class Supervisor:
         self._observers = observers
         self._begun = time.monotonic() - time_s
         self._running: dict[int, Attempt] = {}
+        self._attempts = dict(attempts)
+        self._told: float | None = None
         self.records = list(records)
 
     def run(self) -> Finish:
@@ -99,10 +119,13 @@ class Supervisor:
                     return step
                 if isinstance(step, Start):
                     self._train(step)
+                else:
+                    self._wait()
         except StopNow:
             self._scheduler.interrupt()
             return Finish("interrupted")
         finally:
+            self._workers.close()
             for number in list(self._running):
                 self._give_back(number)
             self._save_progress()
@@ -137,16 +160,44 @@ class Supervisor:
         return self._scheduler.batch_ended(time_s=self.time_s())
 
     def _train(self, start: Start) -> None:
-        attempt = self._begin(start)
-        proposal = attempt.proposal
-        folder = self._fresh_folder(proposal.number)
+        proposal = self._begin(start).proposal
+        folder = self._trial_folder(proposal.number)
+        own = self._workers.shares_data
         order = TrialOrder(
             number=proposal.number,
             config=proposal.config.plain(),
             folder=str(folder),
             plugins=self._study.plugins,
+            cache=str(self._study.folder.cache) if own else None,
+            log=str(self._study.folder.log) if own else None,
         )
-        self._end(self._workers(order, _Answers(self, proposal.number)))
+        self._workers.start(order, _Answers(self, proposal.number))
+
+    def _wait(self) -> None:
+        """Wait for what runs; enforce the limits that a trial does not keep by itself."""
+        limit = self._study.limits
+        for end in self._workers.wait(TICK_S):
+            self._end(end)
+        if self._running and self.batch_ended() is Command.ABANDON:
+            self._workers.abandon()
+            self._told = self._told or time.monotonic()
+            if time.monotonic() - self._told > GRACE_S:
+                for number in list(self._running):
+                    self._workers.kill(number)
+                    self._give_back(number)
+        for number, attempt in list(self._running.items()):
+            if limit.timeout_s is not None and time.monotonic() - attempt.started > limit.timeout_s:
+                self._kill(number, "timeout", f"ran longer than {limit.timeout_s:g} s")
+            elif limit.memory_bytes is not None:
+                held = self._workers.resident_bytes(number)
+                if held > limit.memory_bytes:
+                    self._kill(number, "oom", f"held {held / 1e9:.2f} GB")
+
+    def _kill(self, number: int, reason: str, what: str) -> None:
+        """End a trial that broke a limit."""
+        self._workers.kill(number)
+        end = {"number": number, "outcome": "failed", "reason": reason, "what": what}
+        self._end(TrialEnd.model_validate(end))
 
     def _begin(self, start: Start) -> Attempt:
         if start.number is None:
@@ -162,14 +213,20 @@ class Supervisor:
             observer.trial_started(proposal)
         return attempt
 
-    def _fresh_folder(self, number: int) -> Path:
+    def _trial_folder(self, number: int) -> Path:
+        """Return the folder of a trial: empty, or with the checkpoint that it goes on from."""
         folder = self._study.folder.trial(number)
-        if folder.exists():
+        if folder.exists() and not (folder / LAST).exists():
             shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _end(self, end: TrialEnd) -> None:
+        if end.outcome == "killed" and self._attempts.get(end.number, 1) <= self._study.retries:
+            self._attempts[end.number] = self._attempts.get(end.number, 1) + 1
+            self._storage.note_attempts(end.number, self._attempts[end.number])
+            self._give_back(end.number)
+            return
         if end.outcome == "abandoned":
             self._give_back(end.number)
             return
@@ -210,6 +267,7 @@ class Supervisor:
                 "config_sha256": config_sha256(config),
                 "seed": proposal.config.seed,
                 "notes": list(proposal.notes),
+                "attempts": self._attempts.get(end.number, 1),
                 "run": result,
                 "started_utc": attempt.started_utc,
                 "ended_utc": now_utc(),

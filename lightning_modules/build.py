@@ -1,12 +1,14 @@
 """Open the data of a config and build its module: what training, evaluation and checks share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from lightning_modules.config import RunConfig
-from lightning_modules.data.config import SOURCES, SourceConfig
+from lightning_modules.data.cache import prepare_cached
+from lightning_modules.data.config import SOURCES, ArraysConfig, SourceConfig
 from lightning_modules.data.datamodule import TaskData
 from lightning_modules.data.facts import DataFacts, facts_of, facts_of_module
 from lightning_modules.data.prepared import PreparedData, prepare_task
@@ -35,8 +37,13 @@ class RunData:
         return TaskData(self.prepared, batch_size=size, seed=config.seed)
 
 
-def open_data(config: RunConfig, *, with_test: bool = False) -> RunData:
+def open_data(config: RunConfig, *, with_test: bool = False, cache: Path | None = None) -> RunData:
     """Load, split and prepare the data of ``config``.
+
+    Args:
+        config: the run.
+        with_test: prepare the test rows too, which no training needs.
+        cache: a folder in which prepared data are shared between processes.
 
     Raises:
         DataError: if the data are not what the config says.
@@ -49,7 +56,11 @@ def open_data(config: RunConfig, *, with_test: bool = False) -> RunData:
         )
     if not isinstance(config.data, SourceConfig):
         raise TypeError(f"{type(config.data).__name__} is neither a source of ours nor a module")
-    prepared = prepare_task(config.data, task_kind=str(config.kind), with_test=with_test)
+    kind = str(config.kind)
+    if cache is not None and not isinstance(config.data, ArraysConfig):
+        prepared = prepare_cached(config.data, task_kind=kind, folder=cache)
+    else:
+        prepared = prepare_task(config.data, task_kind=kind, with_test=with_test)
     return RunData(prepared=prepared, facts=facts_of(prepared))
 
 

@@ -38,8 +38,8 @@ def train(
 
     Leaves ``config.json``, ``curve.csv``, ``best.ckpt`` (weights of the best validation), and
     ``preparation.json`` where the data are ours. Equal config, program, versions and threads give
-    equal bits on a CPU. On data of ours, a run that was abandoned leaves ``last.ckpt``, and the same
-    call goes on from there to the bits of a run that never stopped.
+    equal bits on a CPU. On data of ours, a run that was abandoned leaves ``last.ckpt``, and the
+    same call goes on from there to the bits of a run that never stopped.
 
     Args:
         config: every decision.

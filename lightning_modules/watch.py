@@ -17,7 +17,6 @@ from lightning_modules.errors import TrialFailed
 from lightning_modules.result import Command, Listener, Validation
 from lightning_modules.seeds import derive
 
-
 BEST = "best.ckpt"
 LAST = "last.ckpt"
 SAVE_EVERY_S = 60.0
@@ -52,6 +51,8 @@ class Watch(pl.Callback):
         self.validations: list[Validation] = []
         self.best: Validation | None = None
         self.stopped = False
+        self._abandon = False
+        """Said at a batch that a validation follows, after which it is obeyed."""
 
     def seconds(self) -> float:
         """Return how long the run has trained, earlier attempts that it goes on from included."""
@@ -80,9 +81,10 @@ class Watch(pl.Callback):
                 self._not_finite("loss", trainer)
             self._loss_sum = self._loss_sum + loss
             self._loss_count += 1
-        abandon = self._listener is not None and self._listener.batch_ended() is Command.ABANDON
+        answer = Command.CONTINUE if self._listener is None else self._listener.batch_ended()
+        self._abandon = answer is Command.ABANDON
         if not _validates_after(trainer, batch_idx):
-            self._save(trainer, abandon=abandon)
+            self._save(trainer, abandon=self._abandon)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on as if it had not stopped, as plain values."""
@@ -115,7 +117,7 @@ class Watch(pl.Callback):
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
-        self._save(trainer, abandon=command is Command.ABANDON)
+        self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
         if command is Command.STOP:
             self.stopped = True
             trainer.should_stop = True
@@ -173,9 +175,10 @@ def _validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
     every = trainer.check_val_every_n_epoch
     if every is not None and (trainer.current_epoch + 1) % every:
         return False
-    if trainer.is_last_batch and trainer.val_check_batch >= trainer.num_training_batches:
+    n_between = trainer.val_check_batch or math.inf
+    if trainer.is_last_batch and n_between >= trainer.num_training_batches:
         return True
-    return (batch_index + 1) % trainer.val_check_batch == 0
+    return (batch_index + 1) % n_between == 0
 
 
 def write_curve(path: Path, validations: list[Validation]) -> None:

@@ -176,6 +176,6 @@ def visible() -> Callable[[str], list[str]]:
     """Return a function from what a terminal received to the lines without control sequences."""
 
     def lines(text: str) -> list[str]:
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "").split("\n")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").split("\n")
 
     return lines

@@ -66,7 +66,7 @@ def test_a_json_answer_says_whether_all_went_well(capsys, code: int) -> None:
 
 
 def test_a_json_answer_is_strict() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match=r"not JSON compliant"):
         answer_json("best", float("nan"))
 
 

@@ -62,5 +62,5 @@ def test_a_trial_given_back_is_an_event() -> None:
 
 def test_events_are_strict_json() -> None:
     observer = EventsObserver(io.StringIO())
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match=r"not JSON compliant"):
         observer._write("epoch", objective=float("nan"))

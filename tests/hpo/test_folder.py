@@ -76,7 +76,7 @@ def test_budget_and_retries_may_change(
         ("search.sampler=qmc", "search.sampler.name: random → qmc"),
         ("search.pruner=median", "search.pruner.name: none → median"),
         ("trainer.max_epochs=5", "trainer.max_epochs: 2 → 5"),
-        ("objective.metric=f1_macro", "objective: nothing → "),
+        ("objective.metric=f1", "objective.metric: nothing → f1"),
         ("model.width=8", "model.width: {'low': 4, 'high': 16, 'step': 4} → 8"),
         ("data.validation=0.3", "data.validation: nothing → 0.3"),
         ("data.split_seed=7", "data.split_seed: nothing → 7"),

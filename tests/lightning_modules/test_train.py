@@ -300,10 +300,12 @@ def test_a_run_is_abandoned_at_the_batch_at_which_it_is_said(
     assert (listener.batches, listener.validations) == (3, [])
 
 
-@pytest.mark.parametrize("batch", range(1, 18))
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "plateau"])
+@pytest.mark.parametrize(
+    ("schedule", "batch"),
+    [*(("constant", batch) for batch in range(1, 18)), ("cosine", 7), ("plateau", 7)],
+)
 def test_an_abandoned_run_goes_on_to_the_bits_of_one_that_never_stopped(
-    batch: int, schedule: str, make_config: MakeConfig, tmp_path: Path
+    schedule: str, batch: int, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(
         model=LOUD,

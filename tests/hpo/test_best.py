@@ -1,0 +1,219 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.best import BestConfig, BestWriter, best_of, default_of, describe_config, wilson
+from hpo.folder import create_folder
+from hpo.layout import StudyFolder
+from hpo.records import TrialRecord, read_record
+from hpo.spec import StudySpec
+
+MakeSpec = Callable[..., StudySpec]
+MakeRecord = Callable[..., TrialRecord]
+MakeTrial = Callable[..., TrialRecord]
+
+
+@pytest.fixture
+def make_trial(make_spec: MakeSpec, make_record: MakeRecord) -> MakeTrial:
+    """Return a function to a record whose config is the tiny study's default one."""
+    space = make_spec().space
+    plain = space.resolve(space.defaults()[0].params).plain()
+
+    def make(number: int, value: float | None, **fields: Any) -> TrialRecord:
+        return make_record(number, value, config=plain, **fields)
+
+    return make
+
+
+@pytest.fixture
+def writer(tmp_path: Path, make_spec: MakeSpec) -> BestWriter:
+    """Return the writer of a tiny study whose folder is made."""
+    spec, folder = make_spec(), StudyFolder(tmp_path)
+    create_folder(folder, spec, spec.space.resolve(spec.space.defaults()[0].params))
+    return BestWriter.of(spec, folder, metric="accuracy", direction="maximize")
+
+
+def written(writer: BestWriter) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = writer.folder.best_config.read_text()
+    plain: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return plain
+
+
+def test_the_best_trial_is_complete_and_has_the_best_value(make_record: MakeRecord) -> None:
+    records = [make_record(0, 0.5), make_record(1, 0.9, state="pruned"), make_record(2, None)]
+    best = best_of(records, "maximize")
+    assert best is not None
+    assert best.number == 0
+    assert best_of(records[1:], "maximize") is None
+
+
+def test_a_tie_goes_to_the_smaller_network(make_record: MakeRecord) -> None:
+    records = [make_record(0, 0.5), make_record(1, 0.5, run={"n_parameters": 9})]
+    best = best_of(records, "minimize")
+    assert best is not None
+    assert best.number == 1
+
+
+def test_the_default_is_trial_0_where_it_is_one(make_record: MakeRecord) -> None:
+    default = make_record(0, notes=["default"])
+    assert default_of([make_record(1, notes=["default"]), default]) == default
+    assert default_of([make_record(0)]) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "text"),
+    [
+        (
+            {"family": "mlp", "layers": [8, 4]},
+            {"name": "sgd", "lr": 0.05},
+            "mlp 8-4 sgd lr 0.05",
+        ),
+        (
+            {"family": "mlp", "layers": None, "n_layers": 2, "width": 16},
+            {"name": "adamw", "lr": 0.0012345},
+            "mlp 2×16 adamw lr 0.00123",
+        ),
+        ({"family": "Own", "lr": 0.00012345, "n": 3}, None, "Own lr=0.000123 n=3"),
+    ],
+)
+def test_a_config_is_described_in_a_few_words(
+    model: dict[str, Any], optimizer: dict[str, Any] | None, text: str
+) -> None:
+    assert describe_config({"model": model, "optimizer": optimizer}) == text
+
+
+def test_wilsons_interval_is_the_known_one() -> None:
+    assert wilson(0.9, 10) == pytest.approx([0.5958, 0.9821], abs=1e-4)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_wilsons_interval_holds_the_share_and_stays_within_0_and_1(n: int, share: float) -> None:
+    low, high = wilson(share, n)
+    assert 0 <= low <= share + 1e-6
+    assert share - 1e-6 <= high <= 1
+
+
+def test_nothing_is_written_before_a_trial_is_complete(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    assert writer.write([make_trial(0, None), make_trial(1, 0.9, state="pruned")], time_s=1) is False
+    assert not writer.folder.best_config.exists()
+
+
+def test_the_file_is_written_after_every_trial_and_says_who_is_best(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5, notes=["default"])]
+    assert writer.write(records, time_s=1) is True
+    records.append(make_trial(1, 0.25))
+    assert writer.write(records, time_s=2) is False
+    records.append(make_trial(2, 0.75))
+    assert writer.write(records, time_s=3) is True
+    plain = written(writer)
+    assert plain["study"]["trial"] == 2
+    assert plain["study"]["trials"] == {"complete": 3, "pruned": 0, "failed": 0}
+    assert plain["metric"]["value"] == 0.75
+    assert plain["metric"]["baseline"]["default_config"] == 0.5
+    assert plain["study"]["budget"]["wall_seconds"] == 3
+    assert plain["checkpoint"]["path"] == "trials/0002/best.ckpt"
+
+
+def test_the_file_reads_back_equal(writer: BestWriter, make_trial: MakeTrial) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.write(records, time_s=1)
+    found = read_record(writer.folder.best_config, BestConfig)
+    described = writer.describe(records[0], records, time_s=1)
+    assert found.model_copy(update={"created_utc": ""}) == described.model_copy(
+        update={"created_utc": ""}
+    )
+
+
+def test_every_value_that_is_said_to_be_null_is_null(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    data = {**make_trial(0, 0.5).model_dump()["run"]["data"], "sha256": None, "n_rows": {}}
+    writer.write([make_trial(0, 0.5, run={"latency_ms": None, "data": data})], time_s=1)
+    plain = written(writer)
+    assert set(plain["null_because"]) == {
+        "metric.seeds",
+        "test.value",
+        "training.cohort",
+        "data.sha256",
+        "data.n",
+        "training.latency_ms",
+    }
+    for path in plain["null_because"]:
+        value = plain
+        for key in path.split("."):
+            value = value[key]
+        assert value is None, path
+
+
+def test_an_evaluation_is_kept_while_the_same_trial_is_best(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.write(records, time_s=1)
+    evaluated = written(writer) | {"test": {"opened": 1, "value": 0.4}}
+    writer.folder.best_config.write_text(json.dumps(evaluated))
+    writer.write([*records, make_trial(1, 0.25)], time_s=2)
+    assert written(writer)["test"] == {"opened": 1, "value": 0.4}
+    assert "test.value" not in written(writer)["null_because"]
+    writer.write([*records, make_trial(1, 0.75)], time_s=2)
+    assert written(writer)["test"] == {"opened": 0, "value": None}
+    assert "test.value" in written(writer)["null_because"]
+
+
+def test_trials_that_the_split_cannot_tell_apart_are_named(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    near = [make_trial(n, 0.9 - n / 100) for n in range(8)]
+    note = writer.describe(near[0], near, time_s=1).study["rank_note"]
+    expected = "trials 1, 2, 3, 4, 5 and more lie within the 95 % interval of the validation split"
+    assert note == expected
+    far = [near[0], make_trial(1, 0.1), make_trial(2, 0.89, state="pruned")]
+    assert writer.describe(far[0], far, time_s=1).study["rank_note"] is None
+
+
+def test_the_interval_is_of_shares_only(writer: BestWriter, make_trial: MakeTrial) -> None:
+    record = make_trial(0, 0.5)
+    assert writer.describe(record, [record], time_s=1).metric["ci95_examples"] == wilson(0.5, 30)
+    loss = BestWriter(**{**vars(writer), "metric": "log_loss", "direction": "minimize"})
+    described = loss.describe(record, [record], time_s=1)
+    assert described.metric["ci95_examples"] is None
+    assert described.study["rank_note"] is None
+
+
+def test_catching_up_writes_what_a_crash_kept_from_the_file(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.catch_up(records, time_s=1)
+    assert written(writer)["study"]["trial"] == 0
+    before = writer.folder.best_config.read_bytes()
+    writer.catch_up(records, time_s=9)
+    assert writer.folder.best_config.read_bytes() == before
+    writer.catch_up([*records, make_trial(1, 0.75)], time_s=9)
+    assert written(writer)["study"]["trial"] == 1
+
+
+def test_a_damaged_file_is_written_anew(writer: BestWriter, make_trial: MakeTrial) -> None:
+    writer.folder.best_config.write_text('{"half')
+    writer.catch_up([make_trial(0, 0.5)], time_s=1)
+    assert written(writer)["study"]["trial"] == 0
+
+
+def test_a_best_trial_without_a_run_is_a_bug_of_ours(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    failed = make_trial(0, None)
+    with pytest.raises(TypeError, match="a best trial always has a run"):
+        writer.describe(failed, [failed], time_s=1)

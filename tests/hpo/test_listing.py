@@ -1,0 +1,173 @@
+import json
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.errors import StudyError, UsageError
+from hpo.files import parse_document
+from hpo.layout import StudyFolder
+from hpo.listing import (
+    curve,
+    differing,
+    find_trial,
+    flat,
+    list_studies,
+    load_best,
+    pick,
+    render,
+    top_trials,
+)
+from hpo.spec import override_document
+from lightning_modules.config import RunConfig
+
+KEYS = st.text("abcdefgh_", min_size=1, max_size=6)
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff\x85"))
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**12), 10**12)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS
+    | st.lists(st.integers(0, 300) | TEXTS, max_size=3)
+)
+CONFIGS = st.dictionaries(KEYS, LEAVES | st.dictionaries(KEYS, LEAVES), min_size=1, max_size=4)
+
+
+def test_every_study_of_the_folder_has_a_line(finished) -> None:
+    (line,) = list_studies(finished.results)
+    best = finished.outcome.best
+    assert (line.name, line.metric, line.direction) == ("tiny", "accuracy", "maximize")
+    assert line.trials == {"complete": 4, "pruned": 2, "failed": 1}
+    assert (line.best, line.default) == (best.metric["value"], finished.records[0].value)
+    assert line.seconds == sum(record.seconds for record in finished.records)
+
+
+def test_a_study_without_a_best_config_is_listed_too(copied) -> None:
+    copied.best_config.unlink()
+    (line,) = list_studies(copied.path.parent)
+    assert (line.metric, line.direction, line.best) == (None, None, None)
+
+
+def test_no_folder_means_no_study(tmp_path) -> None:
+    assert list_studies(tmp_path / "nowhere") == []
+
+
+def test_a_study_without_a_complete_trial_has_no_best(copied) -> None:
+    copied.best_config.unlink()
+    with pytest.raises(StudyError, match=r"tiny: no trial is complete yet; hpo run .*study.yaml"):
+        load_best(copied)
+
+
+def test_the_best_trials_are_complete_and_in_order(finished) -> None:
+    top = top_trials(finished.folder, 3)
+    values = [record.value for record in top]
+    assert [record.state for record in top] == ["complete"] * 3
+    assert values == sorted(values, reverse=True)
+    assert top[0].number == finished.outcome.best.study["trial"]
+
+
+def test_there_are_no_more_best_trials_than_complete_ones(finished) -> None:
+    assert len(top_trials(finished.folder, 100)) == 4
+
+
+def test_a_value_is_picked_by_its_path() -> None:
+    config = {"model": {"family": "mlp", "layers": [1, 2]}, "seed": 3}
+    assert pick(config, "model.layers") == [1, 2]
+    assert pick(config, "model") == config["model"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("model.widht", r"^model.widht: no 'widht' in the config; did you mean 'width'\?$"),
+        ("modle", r"^modle: no 'modle' in the config; did you mean 'model'\?$"),
+        ("seed.x", r"^seed.x: no 'x' in the config; nothing lies below 3$"),
+        ("", r"^no '' in the config; known: model, seed$"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_refused(path: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        pick({"model": {"family": "mlp", "width": 8}, "seed": 3}, path)
+
+
+def test_an_unknown_form_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^--as: no form 'ymal'; did you mean 'yaml'"):
+        render({}, "ymal")
+
+
+@given(CONFIGS)
+def test_a_config_survives_json_yaml_and_python(config: dict[str, Any]) -> None:
+    assert json.loads(render(config, "json")) == config
+    assert parse_document(render(config, "yaml"), "x").values == config
+    scope: dict[str, Any] = {}
+    exec(render(config, "python"), scope)
+    assert scope["config"] == config
+
+
+@given(CONFIGS)
+def test_a_config_survives_the_shell_as_flags(config: dict[str, Any]) -> None:
+    words = shlex.split(render(config, "flags"))
+    assert set(words[::2]) == {"--set"}
+    document = parse_document("{}", "x")
+    for override in words[1::2]:
+        document = override_document(document, override)
+    assert document.values == config
+
+
+def test_the_flags_of_a_best_config_pass_a_real_shell_and_give_it_again(finished) -> None:
+    best = finished.outcome.best.config
+    flags = render({**best, "model": {**best["model"], "layers": None}}, "flags").strip()
+    program = f"{shlex.quote(sys.executable)} -c 'import sys; print(*sys.argv[2::2], sep=chr(0))'"
+    done = subprocess.run(
+        ["sh", "-c", f"{program} {flags}"], capture_output=True, text=True, check=True
+    )
+    document = parse_document("{}", "x")
+    for override in done.stdout.removesuffix("\n").split("\0"):
+        document = override_document(document, override)
+    assert RunConfig.model_validate(document.values).plain() == best
+
+
+@given(CONFIGS)
+def test_flat_paths_pick_their_values(config: dict[str, Any]) -> None:
+    for path, value in flat(config).items():
+        assert pick(config, path) == value
+
+
+def test_a_trial_is_found_by_its_number(finished) -> None:
+    assert find_trial(finished.folder, 4).state == "failed"
+
+
+def test_a_trial_that_did_not_end_is_not_found(finished) -> None:
+    with pytest.raises(UsageError, match=r"^tiny: no trial 7 that ended; ended: 0 to 6$"):
+        find_trial(finished.folder, 7)
+
+
+def test_a_study_without_trials_says_so(tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"^new: no trial 0 that ended; ended: none$"):
+        find_trial(StudyFolder(tmp_path / "new"), 0)
+
+
+def test_only_what_differs_is_compared(finished) -> None:
+    first, second = finished.records[0], finished.records[4]
+    rows = dict(differing([first, second]))
+    assert rows["optimizer.name"] == ["adamw", "sgd"]
+    assert rows["optimizer.momentum"] == [None, second.config["optimizer"]["momentum"]]
+    assert "data.source" not in rows
+    assert differing([first, first]) == []
+
+
+def test_a_curve_has_a_value_for_each_validation(finished) -> None:
+    for record in finished.records:
+        if record.run is not None:
+            values = curve(finished.folder, record.number)
+            assert len(values) == record.run.validations
+            assert max(values) == record.value
+
+
+def test_a_trial_without_a_curve_has_an_empty_one(tmp_path) -> None:
+    assert curve(StudyFolder(tmp_path), 0) == []

@@ -1,0 +1,26 @@
+from collections.abc import Callable
+
+import pytest
+
+from hpo.errors import UsageError
+from hpo.preflight import try_families
+from hpo.spec import StudySpec
+
+MakeSpec = Callable[..., StudySpec]
+
+
+def test_every_family_trains_a_batch(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        data={"source": "digits"},
+        model={"one_of": {"mlp": {"width": {"low": 4, "high": 8}}, "cnn": {}}},
+    )
+    tried = try_families(spec)
+    assert [one.config.family for one in tried] == ["mlp", "cnn"]
+
+
+def test_a_family_that_cannot_take_the_data_is_named_before_anything_is_made(
+    make_spec: MakeSpec,
+) -> None:
+    spec = make_spec(model={"family": "cnn", "width": {"low": 4, "high": 8}})
+    with pytest.raises(UsageError, match="cnn"):
+        try_families(spec)

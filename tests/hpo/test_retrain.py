@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from hpo.errors import TrialFailed, UsageError
+from hpo.records import config_sha256
+from hpo.retrain import retrain
+
+
+def test_a_best_config_gives_the_recorded_value_to_the_bit(finished, tmp_path) -> None:
+    done = retrain(finished.folder.best_config, tmp_path / "run")
+    assert done.recorded == done.result.value == finished.outcome.best.metric["value"]
+    assert done.result.checkpoint.sha256 == finished.outcome.best.checkpoint["sha256"]
+
+
+def test_a_run_leaves_config_result_checkpoint_and_log(finished, tmp_path) -> None:
+    done = retrain(finished.folder.best_config, tmp_path / "run")
+    record = json.loads((done.folder / "result.json").read_text())
+    assert record["schema"] == "hpo.run/1"
+    assert record["config_sha256"] == config_sha256(record["config"])
+    assert record["run"]["value"] == done.result.value
+    names = {path.name for path in done.folder.iterdir()}
+    assert {"config.json", "best.ckpt", "curve.csv", "preparation.json", "log.txt"} <= names
+
+
+def test_a_changed_config_is_held_against_nothing(finished, tmp_path) -> None:
+    done = retrain(finished.folder.best_config, tmp_path / "run", overrides=["seed=1"])
+    assert done.recorded is None
+    assert done.config.seed == 1
+
+
+@pytest.mark.parametrize("name", ["result.json", "config.json"])
+def test_a_trial_can_be_trained_again_too(finished, tmp_path, name: str) -> None:
+    done = retrain(finished.folder.trial(1) / name, tmp_path / "run")
+    assert done.result.value == finished.records[1].value
+    assert done.recorded is None
+
+
+def test_what_was_retrained_can_be_retrained(finished, tmp_path) -> None:
+    first = retrain(finished.folder.best_config, tmp_path / "a")
+    second = retrain(first.folder / "result.json", tmp_path / "b")
+    assert second.result.value == first.result.value
+
+
+def test_a_folder_of_its_own_is_named_by_the_config(finished, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = retrain(finished.folder.best_config)
+    assert str(done.folder) == f"runs/{finished.outcome.best.config_sha256[:12]}"
+
+
+def test_nothing_is_overwritten(finished, tmp_path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "precious.txt").write_text("x")
+    with pytest.raises(UsageError, match=r"run: is not empty; remove it, or name another with -o"):
+        retrain(finished.folder.best_config, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"precious.txt: is not empty"):
+        retrain(finished.folder.best_config, tmp_path / "run" / "precious.txt")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["precious.txt"]
+
+
+def test_a_config_that_diverges_fails(finished, tmp_path) -> None:
+    with pytest.raises(TrialFailed, match=r"non-finite loss in epoch 1"):
+        retrain(finished.folder.trial(4) / "config.json", tmp_path / "run")

@@ -1,0 +1,96 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpo.errors import UsageError
+from hpo.observers import StudyEnd
+from hpo.running import Terminal, hints, run_in_terminal, summary
+from hpo.spec import load_study
+
+QUIET = Terminal(plain=True, quiet=True, answers=True, events=None, command="hpo run smoke")
+
+
+def with_end(finished, **changes):
+    return replace(finished.outcome, end=replace(finished.outcome.end, **changes))
+
+
+def test_the_summary_counts_states_and_epochs_saved(finished) -> None:
+    first, second = summary(finished.outcome, finished.spec)
+    assert first.startswith("7 trials in ")
+    assert first.endswith(": 4 complete, 2 pruned (22% of epochs saved), 1 failed")
+    assert second == "best: trial 3   0.9000 (one seed; default config 0.4667)"
+
+
+def test_a_resumed_call_tells_new_and_all_trials(finished) -> None:
+    first = summary(with_end(finished, new=2), finished.spec)[0]
+    assert first.startswith("2 trials in ")
+    assert ", 7 in all: 4 complete" in first
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ("{trials: 7}", "7 trials"),
+        ("{trials: 7, epochs: 30, time: 10m}", "7 trials or 30 epochs or 10m"),
+    ],
+)
+def test_a_used_budget_leaves_nothing_to_do(finished, budget: str, told: str) -> None:
+    spec = load_study("smoke", [f"budget={budget}", "name=tiny"])
+    lines = summary(with_end(finished, new=0), spec)
+    assert lines[0] == f"study tiny: its budget of {told} is used; nothing to do"
+    assert lines[1].startswith("best: trial 3")
+
+
+def test_a_study_without_a_complete_trial_says_so(finished) -> None:
+    end = StudyEnd(why="interrupted", records=[], best=None, new=0, seconds=0.5)
+    lines = summary(replace(finished.outcome, end=end), finished.spec)
+    assert lines == [
+        "0 trials in 0.5s: 0 complete, 0 pruned, 0 failed",
+        "no trial is complete yet",
+    ]
+
+
+def test_an_interrupted_study_tells_how_to_go_on(finished) -> None:
+    outcome = replace(finished.outcome, signal=2)
+    assert hints(outcome, finished.spec, "hpo run x --seed 1") == [
+        "interrupted; go on with:  hpo run x --seed 1"
+    ]
+
+
+def test_a_finished_study_names_the_next_commands(finished) -> None:
+    lines = hints(finished.outcome, finished.spec, "hpo run x")
+    assert "hpo evaluate tiny --test" in lines[0]
+
+
+def test_without_a_best_config_nothing_is_next(copied, finished) -> None:
+    copied.best_config.unlink()
+    assert hints(replace(finished.outcome, folder=copied), finished.spec, "hpo run x") == []
+
+
+def test_a_quiet_run_prints_the_answer_alone(tmp_path, capsys) -> None:
+    outcome = run_in_terminal(
+        load_study("smoke"), tmp_path, QUIET, storage=None, allow_change=False
+    )
+    assert capsys.readouterr() == (f"{outcome.folder.best_config}\n", "")
+
+
+def test_events_go_to_a_file_and_are_added_to_it(tmp_path, capsys) -> None:
+    place = tmp_path / "events.jsonl"
+    terminal = replace(QUIET, events=str(place), answers=False)
+    for _ in range(2):
+        run_in_terminal(load_study("smoke"), tmp_path, terminal, storage=None, allow_change=False)
+    names = [json.loads(line)["event"] for line in place.read_text().splitlines()]
+    assert names.count("study_started") == names.count("study_finished") == 2
+    assert names.count("trial_finished") == 3
+    assert capsys.readouterr() == ("", "")
+
+
+def test_events_that_cannot_be_written_stop_everything_before_it_begins(tmp_path) -> None:
+    terminal = replace(QUIET, events=str(tmp_path / "nowhere" / "e.jsonl"))
+    with pytest.raises(UsageError, match=r"^--events: .*e.jsonl: No such file or directory; a file"):
+        run_in_terminal(
+            load_study("smoke"), tmp_path / "r", terminal, storage=None, allow_change=False
+        )
+    assert not Path(tmp_path / "r").exists()
