@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.environment import freeze
@@ -36,34 +36,50 @@ def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str |
     write_text(folder.study_file, spec.text())
 
 
-def open_folder(
-    folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None], *, allow_change: bool
-) -> None:
-    """Check that ``spec`` is the study that the folder was made with.
+def settings_differ(folder: StudyFolder, spec: StudySpec) -> list[str]:
+    """Return the settings in which ``spec`` differs from the study of the folder."""
+    return differences(read_document(folder.study_file).values, spec.values())
+
+
+def data_differ(folder: StudyFolder, data: Mapping[str, str | None]) -> list[str]:
+    """Return the hashes in which ``data`` differ from those of the folder."""
+    stored = _stored(folder)
+    return [
+        f"{key}: {_short(stored.get(key))} → {_short(value)}"
+        for key, value in data.items()
+        if stored.get(key) != value
+    ]
+
+
+def refuse(folder: StudyFolder, found: Sequence[str]) -> None:
+    """Refuse to go on with another study than the folder was made with.
 
     Raises:
-        RefusedError: if space, data, objective, search or seed differ, with the difference;
-            ``allow_change`` records it instead.
+        RefusedError: if anything was found, with the difference.
     """
-    old = read_document(folder.study_file).values
-    stored = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
-    found = differences(old, spec.values())
-    for key, value in data.items():
-        if stored.get(key) != value:
-            found.append(f"{key}: {_short(stored.get(key))} → {_short(value)}")
-    if found and not allow_change:
-        what = "was made with other settings:\n  " + "\n  ".join(found)
-        raise RefusedError(
-            folder.name, what, "--name NEW starts another study, --allow-change goes on"
-        )
-    plugins = _plugin_hashes()
-    if plugins != stored["plugins"]:
-        found.append("plugins: their code has changed")
     if found:
-        changes = [*stored["changes"], {"utc": now_utc(), "what": found}]
-        hashes = {"space_sha256": spec.space.sha256(), **data}
-        write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
-        write_text(folder.study_file, spec.text())
+        what = "was made with other settings:\n  " + "\n  ".join(found)
+        hint = "--name NEW starts another study, --allow-change goes on"
+        raise RefusedError(folder.name, what, hint)
+
+
+def record_changes(
+    folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None], found: Sequence[str]
+) -> None:
+    """Record changes that were allowed, and changed code of plugins, which always is."""
+    stored, plugins = _stored(folder), _plugin_hashes()
+    changed = [*found, *(["plugins: their code"] if plugins != stored["plugins"] else [])]
+    if not changed:
+        return
+    changes = [*stored["changes"], {"utc": now_utc(), "what": changed}]
+    hashes = {"space_sha256": spec.space.sha256(), **data}
+    write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
+    write_text(folder.study_file, spec.text())
+
+
+def _stored(folder: StudyFolder) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(folder.fingerprint.read_text(encoding="utf-8"))
+    return stored
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

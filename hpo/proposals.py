@@ -151,9 +151,9 @@ class Proposals:
         )
         added = self._study.get_trials(deepcopy=False)[-1]
         self._open[trial.number] = Trial(self._study, added._trial_id)
+        for validation, value in sorted(trial.intermediate_values.items()):
+            self.report(trial.number, validation=validation, value=value)
         if ended:
-            for validation, value in sorted(trial.intermediate_values.items()):
-                self.report(trial.number, validation=validation, value=value)
             state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
             self.tell(trial.number, state.get(trial.state, "failed"), trial.value)
 

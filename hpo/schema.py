@@ -32,6 +32,7 @@ def study_schema() -> dict[str, Any]:
         definitions |= schema.pop("$defs", {})
         definitions[name] = schema
     _allow_bare_names(definitions["Search"])
+    definitions["ObjectiveConfig"].pop("required", None)  # the task's default metric is filled in
     sections = {key: _undecided(run["properties"][key], definitions) for key in SECTIONS}
     opened = {key: _opened(value, definitions) for key, value in definitions.items()}
     return {

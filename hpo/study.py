@@ -10,7 +10,14 @@ from optuna.trial import FrozenTrial, TrialState
 from hpo.best import BestConfig, BestWriter, best_of
 from hpo.children import Children
 from hpo.errors import StudyError
-from hpo.folder import create_folder, open_folder, time_used
+from hpo.folder import (
+    create_folder,
+    data_differ,
+    record_changes,
+    refuse,
+    settings_differ,
+    time_used,
+)
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
 from hpo.logs import log_to
 from hpo.observers import Observer, StudyEnd, StudyStart
@@ -18,7 +25,7 @@ from hpo.preflight import try_families
 from hpo.proposals import Proposals
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.scheduler import Finish, Limits, Scheduler
-from hpo.search import seconds
+from hpo.search import GridConfig, seconds
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
 from hpo.storage import ATTEMPTS, StudyStorage, sqlite_url
@@ -76,13 +83,21 @@ def run_study(
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers: Workers = Children(workers) if workers else InProcess()
-    data = try_families(spec, trainers).data
+    made_here = not folder.study_file.exists()
+    data = try_families(spec, trainers).data if made_here else {}
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
-        if folder.study_file.exists():
-            open_folder(folder, spec, data, allow_change=allow_change)
-        else:
+        if made_here and not folder.study_file.exists():
             create_folder(folder, spec, data)
+        else:
+            found = settings_differ(folder, spec)
+            refuse(folder, [] if allow_change else found)
+            if _nothing_to_do(folder, spec):
+                return _as_it_was(folder, spec, default)
+            data = try_families(spec, trainers).data
+            found += data_differ(folder, data)
+            refuse(folder, [] if allow_change else found)
+            record_changes(folder, spec, data, found)
         database = StudyStorage(
             storage or sqlite_url(results / "storage.sqlite"),
             study=spec.name,
@@ -94,6 +109,33 @@ def run_study(
             return _supervise(spec, folder, default, database, trainers, watchers)
         finally:
             database.close()
+
+
+def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
+    """Return whether all trials of the budget have ended; no data and no storage are needed."""
+    grid = isinstance(spec.search.sampler, GridConfig)
+    total = _limits(spec, len(spec.space.grid()) if grid else None).trials
+    folders = folder.trial_folders()
+    ended = [path for path in folders if (path / "result.json").is_file()]
+    return total is not None and len(ended) >= total and len(ended) == len(folders)
+
+
+def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> StudyOutcome:
+    """Return the outcome of a study that has used its budget; mend its tables if one is gone."""
+    metric, direction = default.objective.metric, default.objective.direction
+    records = read_trials(folder)
+    write_leaderboard(folder, records, direction=direction, metric=metric)
+    best = BestWriter.of(spec, folder, metric=metric, direction=direction)
+    best.catch_up(records, time_s=time_used(folder))
+    end = StudyEnd(
+        why="budget",
+        records=records,
+        best=best_of(records, direction),
+        new=0,
+        seconds=0.0,
+    )
+    _complain(Finish("budget"), end, spec)
+    return StudyOutcome(folder=folder, end=end, signal=None)
 
 
 def _supervise(

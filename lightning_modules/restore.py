@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -15,7 +16,10 @@ from lightning_modules.data.facts import facts_of_fitted
 from lightning_modules.data.prepared import Fitted
 from lightning_modules.errors import UsageError
 from lightning_modules.module import SupervisedModule
+from lightning_modules.settings import Settings
 from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
+
+Read = TypeVar("Read", bound=Settings)
 
 
 def restore(config: RunConfig, checkpoint: Path, data: RunData) -> pl.LightningModule:
@@ -46,16 +50,24 @@ def restore_folder(folder: Path) -> tuple[RunConfig, Fitted, SupervisedModule]:
     config_file, fitted_file = folder / "config.json", folder / "preparation.json"
     if not config_file.is_file():
         raise UsageError(str(folder), "holds no config.json", "name the folder of a run")
-    config = RunConfig.model_validate(json.loads(config_file.read_text(encoding="utf-8")))
+    config = _read(config_file, RunConfig)
     if config.whole or not fitted_file.is_file():
         what = f"{config.family} on {config.source} brings its own preparation"
         raise UsageError(str(folder), what, "predict with your own module, from best.ckpt")
-    fitted = Fitted.model_validate_json(fitted_file.read_text(encoding="utf-8"))
+    fitted = _read(fitted_file, Fitted)
     facts = facts_of_fitted(fitted, str(config.kind))
     module = restore(config, folder / "best.ckpt", RunData(prepared=None, facts=facts))
     if not isinstance(module, SupervisedModule):
         raise TypeError("a family's module is a SupervisedModule")
     return config, fitted, module
+
+
+def _read(path: Path, model: type[Read]) -> Read:
+    try:
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:  # of JSON, of UTF-8, and of pydantic
+        first = str(error).splitlines()[0]
+        raise UsageError(str(path), f"is damaged ({first})", "train it again") from None
 
 
 def score(config: RunConfig, checkpoint: Path, *, split: str) -> dict[str, float]:

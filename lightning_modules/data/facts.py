@@ -70,9 +70,12 @@ def facts_of_module(make: Callable[[], pl.LightningDataModule], kind: str) -> Da
         targets.append(y)
     if shape is None:
         raise DataError(where, "gives no training batch", "check its train_dataloader")
-    if kind == "regression":
-        return DataFacts(input_shape=shape, n_outputs=1)
     labels = torch.cat(targets)
+    if kind == "regression":
+        if labels.ndim != 1:
+            what = f"targets have the shape {tuple(labels.shape)}"
+            raise DataError(where, what, "a regression task needs one number a row: (rows,)")
+        return DataFacts(input_shape=shape, n_outputs=1)
     if labels.is_floating_point() or labels.ndim != 1:
         what = f"targets are {labels.dtype} of shape {tuple(labels.shape)}"
         raise DataError(where, what, f"a {kind} task needs whole class numbers (rows,)")

@@ -55,7 +55,7 @@ def test_arrays_tensors_and_lists_are_data(tmp_path: Path, kind: Any) -> None:
 def test_settings_of_the_data_go_beside_arrays(tmp_path: Path) -> None:
     space = {**MLP, "data": {"validation": 0.5, "test": None}}
     study = hpo.Study("own", space=space, data=(ROWS, LABELS), results=tmp_path)
-    assert study.run().data["n"] == {"train": 40, "validation": 40}
+    assert study.run().data["n"] == {"train": 40, "validation": 40, "test": 0}
 
 
 def test_other_data_under_the_same_name_are_refused(tmp_path: Path) -> None:

@@ -38,7 +38,12 @@ def make_order(tmp_path: Path, make_spec: MakeSpec) -> Callable[..., TrialOrder]
         space = make_spec().space
         plain = space.resolve(space.defaults()[0].params).plain() | changes
         return TrialOrder(
-            number=4, config=plain, folder=str(tmp_path / "run"), plugins=plugins or []
+            number=4,
+            config=plain,
+            folder=str(tmp_path / "run"),
+            plugins=plugins or [],
+            cache=None,
+            log=None,
         )
 
     return make

@@ -10,7 +10,14 @@ MakeRecord = Callable[..., TrialRecord]
 
 
 def test_an_order_reads_back_from_json() -> None:
-    order = TrialOrder(number=3, config={"seed": 1}, folder="a 'b' c", plugins=["mine.py"])
+    order = TrialOrder(
+        number=3,
+        config={"seed": 1},
+        folder="a 'b' c",
+        plugins=["mine.py"],
+        cache="cache",
+        log=None,
+    )
     assert TrialOrder.model_validate_json(order.model_dump_json()) == order
 
 
