@@ -166,9 +166,10 @@ class ByDefault:
         for choice in choices:
             if found and value == choice and type(value) is type(choice):
                 return self._keep(name, choice)
+        instead = _nearest(value, choices)
         if found:
-            self.notes.append(f"{name}: default {value!r} is no choice; {choices[0]!r} instead")
-        return self._keep(name, choices[0])
+            self.notes.append(f"{name}: default {value!r} is no choice; {instead!r} instead")
+        return self._keep(name, instead)
 
     def _clipped(self, name: str, low: float, high: float, log: bool) -> float:
         found, value = self._look_up(name)
@@ -207,3 +208,15 @@ def on_grid(low: float, high: float, step: float, k: int) -> float:
 def _tags(section: Mapping[str, Any]) -> list[Any]:
     """Return the names by which a branch of ``section`` may stand in a dotted path."""
     return [section.get(tag) for tag in ("family", "name", "kind", "source")]
+
+
+def _nearest(value: Any, choices: list[Scalar]) -> Scalar:
+    """Return the choice nearest to a number; the first where that has no meaning."""
+    numbers = [choice for choice in choices if _is_number(choice)]
+    if not _is_number(value) or len(numbers) < len(choices):
+        return choices[0]
+    return min(numbers, key=lambda choice: abs(float(choice or 0) - float(value)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

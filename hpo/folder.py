@@ -14,7 +14,7 @@ from hpo.records import now_utc
 from hpo.spec import StudySpec
 from lightning_modules.plugins import loaded_plugins
 
-FREE = ("name", "budget", "search.retries", "search.trial_")
+FREE = ("name", "budget", "search.retries", "search.keep_checkpoints", "search.trial_")
 """What may differ on resume: dotted paths of the study file."""
 
 
@@ -95,9 +95,19 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def time_used(folder: StudyFolder) -> float:
     """Return the wall-clock seconds that earlier calls of the study used."""
+    return float(_progress(folder).get("wall_seconds", 0.0))
+
+
+def trials_told(folder: StudyFolder) -> int:
+    """Return how many trials had ended, and the storage been told so, when progress was saved."""
+    return int(_progress(folder).get("ended", 0))
+
+
+def _progress(folder: StudyFolder) -> dict[str, Any]:
     if not folder.progress.exists():
-        return 0.0
-    return float(json.loads(folder.progress.read_text(encoding="utf-8"))["wall_seconds"])
+        return {}
+    progress: dict[str, Any] = json.loads(folder.progress.read_text(encoding="utf-8"))
+    return progress
 
 
 def _flat(values: Any, path: str = "") -> dict[str, Any]:

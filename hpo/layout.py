@@ -74,7 +74,7 @@ class StudyFolder:
 
     @property
     def progress(self) -> Path:
-        """Seconds of wall-clock time that all calls have used."""
+        """Seconds of wall-clock time that all calls have used, and how many trials have ended."""
         return self.path / "progress.json"
 
     def trial(self, number: int) -> Path:
@@ -104,8 +104,10 @@ class StudyFolder:
             stream.truncate(0)
             stream.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
             stream.flush()
-            yield
-            stream.truncate(0)
+            try:
+                yield
+            finally:
+                stream.truncate(0)
 
 
 def find_studies(results: Path) -> list[StudyFolder]:

@@ -33,6 +33,12 @@ class Proposal:
     notes: tuple[str, ...]
 
 
+def grid_points(spec: StudySpec) -> list[dict[str, Scalar]]:
+    """Return every point of the grid: the families' defaults first, then the others in order."""
+    defaults = [default.params for default in spec.space.defaults()]
+    return defaults + [point for point in spec.space.grid() if point not in defaults]
+
+
 class Proposals:
     """Ask for configs, report validations, tell ends.
 
@@ -55,7 +61,7 @@ class Proposals:
         self._maximize = direction == "maximize"
         self._defaults = spec.space.defaults()
         grid = isinstance(spec.search.sampler, GridConfig)
-        self._grid = spec.space.grid() if grid else []
+        self._grid = grid_points(spec) if grid else []
         self._study = optuna.create_study(
             study_name="study",  # Hyperband draws brackets from it: the same under every name
             direction=direction,
@@ -97,12 +103,16 @@ class Proposals:
         return Proposal(number=number, config=config, trial=frozen, notes=notes)
 
     def report(self, number: int, *, validation: int, value: float) -> bool:
-        """Take the value of a validation; return whether the pruner would stop the trial here."""
+        """Take the value of a validation; return whether the pruner stops the trial here.
+
+        The families' defaults run to their end: every claim is measured against them.
+        """
         trial = self._open[number]
         if validation in self._study.get_trials(deepcopy=False)[number].intermediate_values:
             return False
         trial.report(value, validation)
-        return bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
+        prune = bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
+        return prune and number >= len(self._defaults)
 
     def tell(self, number: int, state: str, value: float | None) -> None:
         """Take the end of a trial: ``complete``, ``pruned`` or ``failed``."""
@@ -159,11 +169,11 @@ class Proposals:
 
     def _given(self, number: int) -> tuple[dict[str, Scalar] | None, tuple[str, ...]]:
         """Return the parameters that trial ``number`` has in any case, and what to note of them."""
-        if self._grid:
-            return (self._grid[number] if number < len(self._grid) else None), ()
         if number < len(self._defaults):
             default = self._defaults[number]
             return default.params, ("default", *default.notes)
+        if number < len(self._grid):
+            return self._grid[number], ()
         if isinstance(self._spec.search.sampler, QmcConfig):
             names = [parameter.name for parameter in self._spec.space.parameters()]
             point = sobol_point(

@@ -167,6 +167,8 @@ class SearchConfig(Settings):
     seed: int = Field(0, ge=0, lt=2**32)
     retries: int = Field(2, ge=0)
     """How often a trial that the machine killed is started again."""
+    keep_checkpoints: int = Field(10, ge=1)
+    """How many of the best trials keep their weights; a record trains again to the same bits."""
     trial_timeout: str | None = None
     """How long one trial may take; it fails then."""
     trial_memory_gb: float | None = Field(None, gt=0)

@@ -17,12 +17,13 @@ from hpo.folder import (
     refuse,
     settings_differ,
     time_used,
+    trials_told,
 )
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
 from hpo.logs import log_to
 from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.preflight import try_families
-from hpo.proposals import Proposals
+from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.scheduler import Finish, Limits, Scheduler
 from hpo.search import GridConfig, seconds
@@ -112,12 +113,12 @@ def run_study(
 
 
 def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
-    """Return whether all trials of the budget have ended; no data and no storage are needed."""
+    """Return whether all trials of the budget have ended, and the storage knows."""
     grid = isinstance(spec.search.sampler, GridConfig)
-    total = _limits(spec, len(spec.space.grid()) if grid else None).trials
+    total = _limits(spec, len(grid_points(spec)) if grid else None).trials
     folders = folder.trial_folders()
     ended = [path for path in folders if (path / "result.json").is_file()]
-    return total is not None and len(ended) >= total and len(ended) == len(folders)
+    return total is not None and total <= len(ended) == len(folders) == trials_told(folder)
 
 
 def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> StudyOutcome:
@@ -163,6 +164,7 @@ def _supervise(
             metric=metric,
             direction=direction,
             plugins=[plugin.name for plugin in loaded_plugins()],
+            keep_checkpoints=spec.search.keep_checkpoints,
             retries=spec.search.retries,
             limits=_trial_limits(spec),
         ),

@@ -20,6 +20,7 @@ from hpo.records import (
     write_leaderboard,
     write_trial,
 )
+from hpo.retention import forget_checkpoints
 from hpo.scheduler import Finish, Scheduler, Start
 from hpo.storage import StudyStorage
 from hpo.workers import Workers
@@ -55,6 +56,7 @@ class Study:
     metric: str
     direction: str
     plugins: list[str]
+    keep_checkpoints: int
     retries: int
     """How often a trial that the machine killed is started again."""
     limits: "TrialLimits"
@@ -243,6 +245,12 @@ class Supervisor:
             metric=self._study.metric,
         )
         is_best = self._best.write(self.records, time_s=self.time_s())
+        forget_checkpoints(
+            self._study.folder,
+            self.records,
+            direction=self._study.direction,
+            keep=self._study.keep_checkpoints,
+        )
         self._save_progress()
         for observer in self._observers:
             observer.trial_ended(record, best=is_best)
@@ -292,7 +300,8 @@ class Supervisor:
             observer.trial_given_back(number)
 
     def _save_progress(self) -> None:
-        write_json(self._study.folder.progress, {"wall_seconds": round(self.time_s(), 3)})
+        seconds, ended = round(self.time_s(), 3), len(self.records)
+        write_json(self._study.folder.progress, {"wall_seconds": seconds, "ended": ended})
 
 
 class _Answers:

@@ -34,7 +34,7 @@ def make_trial(make_spec: MakeSpec, make_record: MakeRecord) -> MakeTrial:
 def writer(tmp_path: Path, make_spec: MakeSpec) -> BestWriter:
     """Return the writer of a tiny study whose folder is made."""
     spec, folder = make_spec(), StudyFolder(tmp_path)
-    create_folder(folder, spec, spec.space.resolve(spec.space.defaults()[0].params))
+    create_folder(folder, spec, {"data_sha256": "2" * 64, "split_sha256": "3" * 64})
     return BestWriter.of(spec, folder, metric="accuracy", direction="maximize")
 
 
@@ -104,7 +104,9 @@ def test_wilsons_interval_holds_the_share_and_stays_within_0_and_1(n: int, share
 def test_nothing_is_written_before_a_trial_is_complete(
     writer: BestWriter, make_trial: MakeTrial
 ) -> None:
-    assert writer.write([make_trial(0, None), make_trial(1, 0.9, state="pruned")], time_s=1) is False
+    assert (
+        writer.write([make_trial(0, None), make_trial(1, 0.9, state="pruned")], time_s=1) is False
+    )
     assert not writer.folder.best_config.exists()
 
 

@@ -24,7 +24,7 @@ def test_the_same_study_shows_the_same_configs(checked) -> None:
 
 
 def test_the_longest_time_is_all_trials_at_full_length(checked) -> None:
-    epochs = [one.probe.epoch_s for one in checked.tried]
+    epochs = [one.epoch_s for one in checked.tried]
     trials = checked.spec.budget.trials
     assert checked.longest_s == pytest.approx(trials * 2 * sum(epochs) / len(epochs))
 

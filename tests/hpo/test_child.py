@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,8 +102,3 @@ def test_only_a_few_preparations_are_kept(
     for seed in range(KEPT_PREPARATIONS + 2):
         prepared_data(make_spec(f"data.split_seed={seed}").space.random(0))
     assert len(child._prepared) == KEPT_PREPARATIONS
-
-
-def test_a_child_knows_no_optuna() -> None:
-    code = "import sys, hpo.child; sys.exit('optuna' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

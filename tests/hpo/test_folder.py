@@ -5,19 +5,29 @@ from typing import Any
 
 import pytest
 
+from hpo.child import data_hashes
 from hpo.errors import RefusedError
 from hpo.files import read_document
-from hpo.folder import create_folder, differences, open_folder, time_used
+from hpo.folder import (
+    create_folder,
+    data_differ,
+    differences,
+    record_changes,
+    refuse,
+    settings_differ,
+    time_used,
+    trials_told,
+)
 from hpo.layout import StudyFolder
 from hpo.spec import StudySpec, load_study
-from lightning_modules.config import RunConfig
 from lightning_modules.plugins import load_plugin
 
 MakeSpec = Callable[..., StudySpec]
 
 
-def default_of(spec: StudySpec) -> RunConfig:
-    return spec.space.resolve(spec.space.defaults()[0].params)
+def hashes_of(spec: StudySpec) -> dict[str, str | None]:
+    """Return the hashes of a study's data."""
+    return data_hashes(spec.space.resolve(spec.space.defaults()[0].params))
 
 
 @pytest.fixture
@@ -26,12 +36,16 @@ def made(tmp_path: Path, make_spec: MakeSpec) -> StudyFolder:
     spec = make_spec()
     folder = StudyFolder(tmp_path / spec.name)
     folder.path.mkdir()
-    create_folder(folder, spec, default_of(spec))
+    create_folder(folder, spec, hashes_of(spec))
     return folder
 
 
 def reopen(folder: StudyFolder, spec: StudySpec, *, allow_change: bool = False) -> None:
-    open_folder(folder, spec, default_of(spec), allow_change=allow_change)
+    """Do what `run_study` does with a folder that exists."""
+    data = hashes_of(spec)
+    found = settings_differ(folder, spec) + data_differ(folder, data)
+    refuse(folder, [] if allow_change else found)
+    record_changes(folder, spec, data, found)
 
 
 def fingerprint(folder: StudyFolder) -> dict[str, Any]:
@@ -61,7 +75,14 @@ def test_the_same_study_opens_and_changes_nothing(made: StudyFolder, make_spec: 
 
 @pytest.mark.parametrize(
     "override",
-    ["budget.trials=9", "budget={epochs: 3}", "budget.time=1h", "search.retries=0"],
+    [
+        "search.trial_timeout=9s",
+        "search.trial_memory_gb=1.5",
+        "budget.trials=9",
+        "budget={epochs: 3}",
+        "budget.time=1h",
+        "search.retries=0",
+    ],
 )
 def test_budget_and_retries_may_change(
     made: StudyFolder, make_spec: MakeSpec, override: str
@@ -130,7 +151,7 @@ def test_data_that_changed_under_the_same_name_are_refused(
     )
     folder = StudyFolder(tmp_path / "study")
     folder.path.mkdir()
-    create_folder(folder, spec, default_of(spec))
+    create_folder(folder, spec, hashes_of(spec))
     stored = fingerprint(folder)
     stored["data_sha256"] = "0" * 64  # as if the file had been another one
     folder.fingerprint.write_text(json.dumps(stored))
@@ -147,9 +168,7 @@ def test_plugin_code_that_changed_is_recorded_and_goes_on(
     load_plugin(str(plugin))
     reopen(made, make_spec())
     stored = fingerprint(made)
-    assert [change["what"] for change in stored["changes"]] == [
-        ["plugins: their code has changed"]
-    ]
+    assert [change["what"] for change in stored["changes"]] == [["plugins: their code"]]
     assert list(stored["plugins"]) == [str(plugin)]
 
 
@@ -173,10 +192,10 @@ def test_a_long_difference_is_cut() -> None:
     assert line == f"a: {'x' * 12}… → y"
 
 
-def test_the_time_used_is_what_was_saved_last(made: StudyFolder) -> None:
-    assert time_used(made) == 0.0
-    made.progress.write_text('{"wall_seconds": 12.5}\n')
-    assert time_used(made) == 12.5
+def test_the_progress_is_what_was_saved_last(made: StudyFolder) -> None:
+    assert (time_used(made), trials_told(made)) == (0.0, 0)
+    made.progress.write_text('{"wall_seconds": 12.5, "ended": 3}\n')
+    assert (time_used(made), trials_told(made)) == (12.5, 3)
 
 
 def test_the_study_file_reads_back_as_a_document(made: StudyFolder) -> None:

@@ -5,6 +5,7 @@ import pytest
 from hpo.errors import UsageError
 from hpo.preflight import try_families
 from hpo.spec import StudySpec
+from hpo.workers import InProcess
 
 MakeSpec = Callable[..., StudySpec]
 
@@ -14,8 +15,13 @@ def test_every_family_trains_a_batch(make_spec: MakeSpec) -> None:
         data={"source": "digits"},
         model={"one_of": {"mlp": {"width": {"low": 4, "high": 8}}, "cnn": {}}},
     )
-    tried = try_families(spec)
-    assert [one.config.family for one in tried] == ["mlp", "cnn"]
+    preflight = try_families(spec, InProcess())
+    assert [one.config.family for one in preflight.tried] == ["mlp", "cnn"]
+    assert all(one.n_parameters > 0 and one.epoch_s > 0 for one in preflight.tried)
+    assert {key: len(value or "") for key, value in preflight.data.items()} == {
+        "data_sha256": 64,
+        "split_sha256": 64,
+    }
 
 
 def test_a_family_that_cannot_take_the_data_is_named_before_anything_is_made(
@@ -23,4 +29,4 @@ def test_a_family_that_cannot_take_the_data_is_named_before_anything_is_made(
 ) -> None:
     spec = make_spec(model={"family": "cnn", "width": {"low": 4, "high": 8}})
     with pytest.raises(UsageError, match="cnn"):
-        try_families(spec)
+        try_families(spec, InProcess())

@@ -33,9 +33,7 @@ class Simulation:
 
     def __init__(self, spec: StudySpec, stored: Sequence[FrozenTrial] = ()) -> None:
         self.stored = list(stored)
-        self.proposals = Proposals(
-            spec, direction="maximize", past=self.stored, most_validations=3
-        )
+        self.proposals = Proposals(spec, direction="maximize", past=self.stored, most_validations=3)
 
     def trial(self) -> Proposal:
         proposal = self.proposals.ask()
@@ -214,6 +212,15 @@ def test_the_view_prunes_as_the_pruner_says(make_spec: MakeSpec) -> None:
     proposals.tell(0, "complete", 0.9)
     proposals.ask()
     assert proposals.report(1, validation=1, value=0.1)
+
+
+def test_a_familys_default_runs_to_its_end_whatever_the_pruner_says(make_spec: MakeSpec) -> None:
+    search = {"pruner": {"name": "asha", "min_resource": 1, "reduction_factor": 2}}
+    proposals = Simulation(make_spec(**BRANCHES, search=search)).proposals
+    for number, value in enumerate((0.9, 0.1, 0.1)):
+        proposals.ask()
+        assert proposals.report(number, validation=1, value=value) is (number == 2)
+        proposals.tell(number, "complete", value)
 
 
 def test_a_grid_has_an_end_and_every_point_once(make_spec: MakeSpec) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hpo.errors import UsageError
 from hpo.observers import StudyEnd
-from hpo.running import Terminal, hints, run_in_terminal, summary
+from hpo.running import Terminal, default_workers, hints, run_in_terminal, summary
 from hpo.spec import load_study
 
 QUIET = Terminal(plain=True, quiet=True, answers=True, events=None, command="hpo run smoke")
@@ -71,7 +71,7 @@ def test_without_a_best_config_nothing_is_next(copied, finished) -> None:
 
 def test_a_quiet_run_prints_the_answer_alone(tmp_path, capsys) -> None:
     outcome = run_in_terminal(
-        load_study("smoke"), tmp_path, QUIET, storage=None, allow_change=False
+        load_study("smoke"), tmp_path, QUIET, storage=None, workers=0, allow_change=False
     )
     assert capsys.readouterr() == (f"{outcome.folder.best_config}\n", "")
 
@@ -79,18 +79,34 @@ def test_a_quiet_run_prints_the_answer_alone(tmp_path, capsys) -> None:
 def test_events_go_to_a_file_and_are_added_to_it(tmp_path, capsys) -> None:
     place = tmp_path / "events.jsonl"
     terminal = replace(QUIET, events=str(place), answers=False)
-    for _ in range(2):
-        run_in_terminal(load_study("smoke"), tmp_path, terminal, storage=None, allow_change=False)
+    for trials in (1, 2):
+        spec = load_study("smoke", [f"budget.trials={trials}"])
+        run_in_terminal(spec, tmp_path, terminal, storage=None, workers=0, allow_change=False)
     names = [json.loads(line)["event"] for line in place.read_text().splitlines()]
     assert names.count("study_started") == names.count("study_finished") == 2
-    assert names.count("trial_finished") == 3
+    assert names.count("trial_finished") == 2
     assert capsys.readouterr() == ("", "")
 
 
 def test_events_that_cannot_be_written_stop_everything_before_it_begins(tmp_path) -> None:
     terminal = replace(QUIET, events=str(tmp_path / "nowhere" / "e.jsonl"))
-    with pytest.raises(UsageError, match=r"^--events: .*e.jsonl: No such file or directory; a file"):
+    with pytest.raises(
+        UsageError, match=r"^--events: .*e.jsonl: No such file or directory; a file"
+    ):
         run_in_terminal(
-            load_study("smoke"), tmp_path / "r", terminal, storage=None, allow_change=False
+            load_study("smoke"),
+            tmp_path / "r",
+            terminal,
+            storage=None,
+            workers=0,
+            allow_change=False,
         )
     assert not Path(tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(("cores", "threads", "workers"), [(8, 2, 4), (2, 3, 1), (None, 1, 1)])
+def test_as_many_trials_run_at_once_as_the_cores_can_train(
+    monkeypatch, cores: int | None, threads: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert default_workers(load_study("smoke", [f"trainer.threads={threads}"])) == workers

@@ -38,7 +38,7 @@ STEPS = {
 QUICK_MODELS = {
     sampler: {"sampler": {"name": sampler, "n_startup_trials": 2}} for sampler in ("tpe", "gp")
 }
-ODD = '''
+ODD = """
     import time
 
     import pytorch_lightning as pl
@@ -78,7 +78,7 @@ ODD = '''
 
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=self.hparams.lr)
-'''
+"""
 
 
 @pytest.fixture
@@ -328,6 +328,14 @@ def test_a_study_that_was_interrupted_is_the_study_that_was_not(
     assert essence(tmp_path / "stopped") == essence(tmp_path / "straight")
 
 
+@pytest.mark.slow
+def test_a_child_trains_what_this_process_trains(tmp_path: Path, make_spec: MakeSpec) -> None:
+    spec = make_spec("budget.trials=2")
+    run_study(spec, tmp_path / "here")
+    run_study(spec, tmp_path / "child", workers=1)
+    assert essence(tmp_path / "child") == essence(tmp_path / "here")
+
+
 def test_a_trial_that_was_interrupted_in_the_middle_waits_and_is_trained_again(
     tmp_path: Path, make_spec: MakeSpec, observe: Observe
 ) -> None:
@@ -356,9 +364,9 @@ def test_a_second_signal_stops_at_once_and_leaves_nothing_running(
         os.kill(os.getpid(), signal.SIGINT)
 
     spec = make_spec()
-    outcome = run_study(spec, tmp_path, observers=[observe(
-        validated=lambda *args, **kwargs: batch_ended()
-    )])
+    outcome = run_study(
+        spec, tmp_path, observers=[observe(validated=lambda *args, **kwargs: batch_ended())]
+    )
     assert (outcome.end.why, outcome.signal, outcome.best) == ("interrupted", signal.SIGINT, None)
     assert states_of(tmp_path) == ["WAITING"]
     assert run_study(spec, tmp_path).end.new == 3
@@ -367,11 +375,15 @@ def test_a_second_signal_stops_at_once_and_leaves_nothing_running(
 # What a supervisor that died left behind.
 
 
-def die_with(spec: StudySpec, results: Path, *, trained: bool) -> TrialRecord:
-    """Leave the study as a supervisor does that dies while trial 1 runs, or before it is told."""
-    first = run_study(spec, results)
-    folder = StudyFolder(results / spec.name)
-    number = len(first.end.records) - 1
+def die_with(make_spec: MakeSpec, results: Path, *, trained: bool) -> TrialRecord:
+    """Leave the study as a supervisor does that dies while trial 2 runs, or before it is told."""
+    spec, folder, number = make_spec(), StudyFolder(results / "tiny"), 2
+    run_study(make_spec("budget.trials=2"), results)
+    later = (folder.leaderboard, folder.best_config, folder.progress)
+    derived = {path: path.read_bytes() for path in later}
+    run_study(spec, results)
+    for path, content in derived.items():
+        path.write_bytes(content)
     record = read_trials(folder)[number]
     kept = folder.trial(number) / "result.json"
     text = kept.read_text()
@@ -411,7 +423,7 @@ def test_a_trial_that_a_dead_supervisor_left_running_is_trained_again_under_its_
 ) -> None:
     spec = make_spec()
     run_study(spec, tmp_path / "straight")
-    die_with(spec, tmp_path / "died", trained=False)
+    die_with(make_spec, tmp_path / "died", trained=False)
     assert states_of(tmp_path / "died") == ["COMPLETE", "COMPLETE", "RUNNING"]
     outcome = run_study(spec, tmp_path / "died")
     assert outcome.end.new == 1
@@ -422,7 +434,7 @@ def test_a_result_that_the_storage_was_not_told_is_told_and_not_trained_again(
     tmp_path: Path, make_spec: MakeSpec
 ) -> None:
     spec = make_spec()
-    record = die_with(spec, tmp_path, trained=True)
+    record = die_with(make_spec, tmp_path, trained=True)
     folder = StudyFolder(tmp_path / "tiny")
     better = record.model_copy(
         update={"run": record.run.model_copy(update={"value": 1.0}) if record.run else None}
@@ -441,12 +453,11 @@ def test_a_result_that_the_storage_was_not_told_is_told_and_not_trained_again(
 def test_a_storage_that_does_not_belong_to_the_folder_is_refused(
     tmp_path: Path, make_spec: MakeSpec
 ) -> None:
-    spec = make_spec("budget.trials=1")
-    run_study(spec, tmp_path)
+    run_study(make_spec("budget.trials=1"), tmp_path)
     other = sqlite_url(tmp_path / "other.sqlite")
     message = "tiny: the storage has 0 trials that ended, the folder 1; give the study another name"
     with pytest.raises(StudyError, match=message):
-        run_study(spec, tmp_path, storage=other)
+        run_study(make_spec("budget.trials=2"), tmp_path, storage=other)
 
 
 # Trials that fail.
@@ -540,7 +551,7 @@ def test_a_grid_ends_with_its_last_point(tmp_path: Path, make_spec: MakeSpec) ->
     search = {"sampler": "grid", "pruner": "none"}
     spec = make_spec("budget.trials=99", "optimizer.lr=0.01", search=search)
     outcome = run_study(spec, tmp_path)
-    assert [record.params["model.width"] for record in outcome.end.records] == [4, 8, 12, 16]
+    assert [record.params["model.width"] for record in outcome.end.records] == [16, 4, 8, 12]
 
 
 def test_a_budget_of_epochs_ends_with_the_trial_that_uses_it_up(
@@ -555,7 +566,7 @@ def test_a_budget_of_time_ends_a_study_whose_trial_would_take_long(
 ) -> None:
     long = {"family": "Odd", "naps": 0.05, "lr": {"low": 0.01, "high": 1.0}}
     trainer = {"max_epochs": 1000, "accelerator": "cpu"}
-    with pytest.raises(StudyError, match="tiny: no trial is complete .*; raise the budget"):
+    with pytest.raises(StudyError, match=r"tiny: no trial is complete .*; raise the budget"):
         run_study(make_odd(model=long, trainer=trainer, budget={"time": "1s"}), tmp_path)
     assert states_of(tmp_path) == ["WAITING"]
     used = strict_json(tmp_path / "tiny" / "progress.json")["wall_seconds"]
@@ -589,7 +600,7 @@ def test_another_study_under_the_same_name_is_refused_until_it_is_allowed(
 ) -> None:
     run_study(make_spec("budget.trials=1"), tmp_path)
     changed = make_spec("budget.trials=2", "search.seed=1")
-    with pytest.raises(RefusedError, match="search.seed: 0 → 1"):
+    with pytest.raises(RefusedError, match=r"search\.seed: 0 → 1"):
         run_study(changed, tmp_path)
     assert run_study(changed, tmp_path, allow_change=True).end.new == 1
     fingerprint = strict_json(tmp_path / "tiny" / "fingerprint.json")

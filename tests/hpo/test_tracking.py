@@ -1,0 +1,168 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+from hpo.layout import StudyFolder
+from hpo.records import read_trials
+from hpo.spec import StudySpec
+from hpo.study import StudyOutcome, run_study
+
+MakeSpec = Callable[..., StudySpec]
+CONDITIONAL = {
+    "data": {"source": "digits"},
+    "model": {
+        "one_of": {
+            "mlp": {"n_layers": {"low": 1, "high": 2}, "width": {"low": 4, "high": 8}},
+            "cnn": {"n_layers": 1, "width": {"choices": [4, 8]}},
+        }
+    },
+    "optimizer": {
+        "one_of": {
+            "sgd": {"lr": {"choices": [1e30]}},
+            "adamw": {"lr": {"low": 1e-3, "high": 1e-1, "log": True}},
+        }
+    },
+    "trainer": {"max_epochs": 1, "batch_size": 512, "accelerator": "cpu"},
+    "budget": {"trials": 6},
+    "search": {"sampler": "random", "pruner": "none", "seed": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory, make_spec: MakeSpec) -> StudyOutcome:
+    """Return a study over a conditional space, with complete and failed trials."""
+    found = run_study(make_spec(**CONDITIONAL), tmp_path_factory.mktemp("results"))
+    assert {record.state for record in found.end.records} == {"complete", "failed"}
+    return found
+
+
+def read(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return events
+
+
+def hparams(folder: Path) -> dict[str, Any]:
+    """Return what the HParams plugin finds in a folder, by tag."""
+    content = read(folder).PluginTagToContent(metadata.PLUGIN_NAME)
+    return {
+        tag: plugin_data_pb2.HParamsPluginData.FromString(data) for tag, data in content.items()
+    }
+
+
+def parameters_of(folder: Path) -> dict[str, Any]:
+    info = hparams(folder)[metadata.SESSION_START_INFO_TAG].session_start_info
+    return {name: getattr(v, str(v.WhichOneof("kind"))) for name, v in info.hparams.items()}
+
+
+def runs(folder: StudyFolder) -> list[Path]:
+    return sorted(path for path in folder.tensorboard.iterdir() if path.is_dir())
+
+
+def test_runs_are_named_so_that_they_sort(outcome: StudyOutcome) -> None:
+    names = [path.name for path in runs(outcome.folder)]
+    expected = [
+        f"t{r.number:04d}-{r.config['model']['family']}-{r.config['optimizer']['name']}"
+        for r in outcome.end.records
+    ]
+    assert names == expected
+
+
+def test_the_one_config_of_hparams_names_the_whole_conditional_space(outcome: StudyOutcome) -> None:
+    experiment = hparams(outcome.folder.tensorboard)[metadata.EXPERIMENT_TAG].experiment
+    infos = {info.name: info for info in experiment.hparam_infos}
+    assert set(infos) == {
+        "model",
+        "model.mlp.n_layers",
+        "model.mlp.width",
+        "model.cnn.width",
+        "optimizer",
+        "optimizer.sgd.lr",
+        "optimizer.adamw.lr",
+        "state",
+    }
+    lr = infos["optimizer.adamw.lr"].domain_interval
+    assert (lr.min_value, lr.max_value) == (1e-3, 1e-1)
+    assert infos["model"].type == api_pb2.DATA_TYPE_STRING
+    assert [v.string_value for v in infos["model"].domain_discrete.values] == ["cnn", "mlp"]
+    assert [v.number_value for v in infos["model.cnn.width"].domain_discrete.values] == [4, 8]
+    assert [metric.name.tag for metric in experiment.metric_infos] == [
+        "objective/accuracy",
+        "objective/n_parameters",
+        "objective/latency_ms",
+    ]
+    shown_first = {name for name, info in infos.items() if info.differs}
+    assert shown_first == {
+        "model",
+        "optimizer",
+        "model.mlp.n_layers",
+        "optimizer.sgd.lr",
+        "optimizer.adamw.lr",
+    }
+
+
+def test_a_run_has_the_parameters_of_its_branches_and_no_stand_in_for_the_others(
+    outcome: StudyOutcome,
+) -> None:
+    for record, run in zip(outcome.end.records, runs(outcome.folder), strict=True):
+        assert parameters_of(run) == {**record.params, "state": record.state}
+
+
+def test_a_run_ends_with_its_objective_and_its_costs(outcome: StudyOutcome) -> None:
+    for record, folder in zip(outcome.end.records, runs(outcome.folder), strict=True):
+        events = read(folder)
+        tags = {tag for tag in events.Tags()["scalars"] if tag.startswith("objective/")}
+        if record.run is None:
+            assert tags == set()
+            continue
+        assert tags == {"objective/accuracy", "objective/n_parameters", "objective/latency_ms"}
+        (value,) = events.Scalars("objective/accuracy")
+        assert value.value == pytest.approx(record.value)
+        assert value.step == record.run.steps
+        assert events.Scalars("objective/n_parameters")[0].value == record.run.n_parameters
+
+
+def test_a_run_shows_its_curves(outcome: StudyOutcome) -> None:
+    for record, folder in zip(outcome.end.records, runs(outcome.folder), strict=True):
+        if record.run is not None:
+            events = read(folder)
+            assert {"val/accuracy", "train/loss", "train/lr"} <= set(events.Tags()["scalars"])
+            assert len(events.Scalars("val/accuracy")) == record.run.validations
+
+
+def test_a_failed_run_is_marked_as_failed(outcome: StudyOutcome) -> None:
+    for record, folder in zip(outcome.end.records, runs(outcome.folder), strict=True):
+        end = hparams(folder)[metadata.SESSION_END_INFO_TAG].session_end_info
+        failed = record.state == "failed"
+        assert end.status == (api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS)
+
+
+def test_a_study_that_goes_on_writes_no_second_config(tmp_path: Path, make_spec: MakeSpec) -> None:
+    for trials in (1, 2):
+        run_study(make_spec(f"budget.trials={trials}"), tmp_path)
+    folder = StudyFolder(tmp_path / "tiny")
+    assert len(list(folder.tensorboard.glob("events*"))) == 1
+    assert len(runs(folder)) == len(read_trials(folder)) == 2
+
+
+def test_choices_of_several_types_are_shown_as_text(tmp_path: Path, make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        "budget.trials=2",
+        trainer={
+            "max_epochs": 1,
+            "batch_size": 90,
+            "accelerator": "cpu",
+            "gradient_clip": {"choices": [None, 1.0]},
+        },
+    )
+    outcome = run_study(spec, tmp_path)
+    experiment = hparams(outcome.folder.tensorboard)[metadata.EXPERIMENT_TAG].experiment
+    (info,) = [one for one in experiment.hparam_infos if one.name == "trainer.gradient_clip"]
+    assert [value.string_value for value in info.domain_discrete.values] == ["1.0", "none"]
+    for record, run in zip(outcome.end.records, runs(outcome.folder), strict=True):
+        clip = record.params["trainer.gradient_clip"]
+        assert parameters_of(run)["trainer.gradient_clip"] == ("none" if clip is None else clip)
