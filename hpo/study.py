@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.best import BestConfig, BestWriter, best_of
 from hpo.children import Children
-from hpo.errors import StudyError
+from hpo.errors import StudyError, UsageError
 from hpo.folder import (
     create_folder,
     data_differ,
@@ -76,11 +76,15 @@ def run_study(
             record that.
 
     Raises:
-        UsageError: if a family cannot take the data; nothing was created.
+        UsageError: if a family cannot take the data, or a limit of a trial is set that training
+            in this process cannot keep; nothing was created.
         RefusedError: if the study exists with another space, data, objective or seed.
         EnvironmentFault: if another supervisor runs it, or the storage cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
+    if not workers and _trial_limits(spec) != TrialLimits():
+        what = "trial_timeout and trial_memory_gb need a process of the trial's own"
+        raise UsageError("search", what, "use workers, or remove them")
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers: Workers = Children(workers) if workers else InProcess()
@@ -147,44 +151,16 @@ def _supervise(
     workers: Workers,
     observers: Sequence[Observer],
 ) -> StudyOutcome:
-    metric, direction = default.objective.metric, default.objective.direction
+    study = _study_of(spec, folder, default)
     records = read_trials(folder)
-    past = settle(database, records, name=spec.name)
-    longest = most_validations(spec)
-    proposals = Proposals(spec, direction=direction, past=past, most_validations=longest)
-    limits = _limits(spec, proposals.limit)
-    best = BestWriter.of(spec, folder, metric=metric, direction=direction)
-    if records:
-        write_leaderboard(folder, records, direction=direction, metric=metric)
-        best.catch_up(records, time_s=time_used(folder))
-    supervisor = Supervisor(
-        Study(
-            folder=folder,
-            name=spec.name,
-            metric=metric,
-            direction=direction,
-            plugins=[plugin.name for plugin in loaded_plugins()],
-            keep_checkpoints=spec.search.keep_checkpoints,
-            retries=spec.search.retries,
-            limits=_trial_limits(spec),
-        ),
-        storage=database,
-        proposals=proposals,
-        scheduler=_scheduler(limits, records, past, workers.capacity),
-        workers=workers,
-        records=records,
-        best=best,
-        observers=observers,
-        time_s=time_used(folder),
-        attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
-    )
+    supervisor, total = _supervisor_of(study, spec, database, workers, records, observers)
     start = StudyStart(
         spec=spec,
         folder=folder,
-        metric=metric,
-        direction=direction,
+        metric=study.metric,
+        direction=study.direction,
         past=records,
-        total=limits.trials,
+        total=total,
     )
     for observer in observers:
         observer.study_started(start)
@@ -194,7 +170,7 @@ def _supervise(
     end = StudyEnd(
         why=finish.why,
         records=supervisor.records,
-        best=best_of(supervisor.records, direction),
+        best=best_of(supervisor.records, study.direction),
         new=len(supervisor.records) - len(records),
         seconds=supervisor.time_s() - began,
     )
@@ -202,6 +178,52 @@ def _supervise(
         observer.study_ended(end)
     _complain(finish, end, spec)
     return StudyOutcome(folder=folder, end=end, signal=received[0] if received else None)
+
+
+def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study:
+    return Study(
+        folder=folder,
+        name=spec.name,
+        metric=default.objective.metric,
+        direction=default.objective.direction,
+        plugins=[plugin.name for plugin in loaded_plugins()],
+        keep_checkpoints=spec.search.keep_checkpoints,
+        retries=spec.search.retries,
+        limits=_trial_limits(spec),
+    )
+
+
+def _supervisor_of(
+    study: Study,
+    spec: StudySpec,
+    database: StudyStorage,
+    workers: Workers,
+    records: Sequence[TrialRecord],
+    observers: Sequence[Observer],
+) -> tuple[Supervisor, int | None]:
+    """Return the supervisor of a study as its records and storage left it, and its total."""
+    past = settle(database, records, name=spec.name)
+    proposals = Proposals(
+        spec, direction=study.direction, past=past, most_validations=most_validations(spec)
+    )
+    limits, used = _limits(spec, proposals.limit), time_used(study.folder)
+    best = BestWriter.of(spec, study.folder, metric=study.metric, direction=study.direction)
+    if records:
+        write_leaderboard(study.folder, records, direction=study.direction, metric=study.metric)
+        best.catch_up(records, time_s=used)
+    supervisor = Supervisor(
+        study,
+        storage=database,
+        proposals=proposals,
+        scheduler=_scheduler(limits, records, past, workers.capacity),
+        workers=workers,
+        records=records,
+        best=best,
+        observers=observers,
+        time_s=used,
+        attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
+    )
+    return supervisor, limits.trials
 
 
 def settle(

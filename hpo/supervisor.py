@@ -25,6 +25,7 @@ from hpo.scheduler import Finish, Scheduler, Start
 from hpo.storage import StudyStorage
 from hpo.workers import Workers
 from lightning_modules.result import Command, RunResult, Validation
+from lightning_modules.task import Direction
 
 LAST = "last.ckpt"
 TICK_S = 0.5
@@ -54,7 +55,7 @@ class Study:
     folder: StudyFolder
     name: str
     metric: str
-    direction: str
+    direction: Direction
     plugins: list[str]
     keep_checkpoints: int
     retries: int

@@ -1,7 +1,10 @@
 import http.client
 import json
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -128,3 +131,19 @@ def test_a_closed_dashboard_answers_no_more(results: Path) -> None:
     board.close()
     with pytest.raises(ConnectionRefusedError):
         ask(board.addresses.optuna)
+
+
+def test_the_command_serves_until_ctrl_c(results: Path) -> None:
+    program = "import sys; from hpo.cli import main; main()"
+    command = [sys.executable, "-c", program, "dashboard", "--port", "0", "--results", str(results)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as served:
+        try:
+            assert served.stdout is not None
+            addresses = [served.stdout.readline().split()[0] for _ in range(2)]
+            assert [ask(address)[0] for address in addresses] == [200, 200]
+            served.send_signal(signal.SIGINT)
+            _, err = served.communicate(timeout=20)
+        finally:
+            served.kill()
+    assert (served.returncode, err) == (0, "Ctrl-C ends\n")

@@ -5,6 +5,7 @@ import pytest
 from hpo.errors import TrialFailed, UsageError
 from hpo.records import config_sha256
 from hpo.retrain import retrain
+from lightning_modules.result import Command, Validation
 
 
 def test_a_best_config_gives_the_recorded_value_to_the_bit(finished, tmp_path) -> None:
@@ -61,3 +62,19 @@ def test_nothing_is_overwritten(finished, tmp_path) -> None:
 def test_a_config_that_diverges_fails(finished, tmp_path) -> None:
     with pytest.raises(TrialFailed, match=r"non-finite loss in epoch 1"):
         retrain(finished.folder.trial(4) / "config.json", tmp_path / "run")
+
+
+def test_a_listener_is_told_of_every_validation(finished, tmp_path) -> None:
+    told: list[Validation] = []
+
+    class Ear:
+        def validated(self, validation: Validation) -> Command:
+            told.append(validation)
+            return Command.CONTINUE
+
+        def batch_ended(self) -> Command:
+            return Command.CONTINUE
+
+    done = retrain(finished.folder.best_config, tmp_path / "run", listener=Ear())
+    assert len(told) == done.result.validations == 3
+    assert max(one.objective for one in told) == done.result.value

@@ -130,8 +130,8 @@ def test_it_is_retrained_to_the_recorded_value(folder: Path, cli_process) -> Non
     assert result["value"] == result["recorded"]
 
 
-def test_without_its_plugin_the_record_names_what_is_missing(folder: Path, cli_process) -> None:
-    said = cli_process("train", "results/mine/best_config.json", folder=folder)
+def test_without_its_plugin_the_record_names_what_is_missing(folder: Path, cli) -> None:
+    said = cli("train", folder / "results/mine/best_config.json")
     assert said.code == 2
     assert "no family 'LitNet'" in said.err
     assert "--plugin FILE" in said.err
