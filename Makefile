@@ -11,7 +11,7 @@ study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check $(SOURCES)

@@ -274,8 +274,10 @@ def predict(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="CSV, NPY, NPZ, or -.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file.")] = None,
     probabilities: Annotated[bool, typer.Option(help="One column per class too.")] = False,
+    plugin: Plugins = None,
 ) -> None:
     """Predict rows with a trained model; CSV out."""
+    _load_plugins(plugin)
     from hpo.predict import write_predictions
 
     write_predictions(model, Path(source), output or sys.stdout, probabilities=probabilities)

@@ -19,7 +19,7 @@ BAR = 24
 
 
 class LiveObserver:
-    """Show the study on one screen, and leave one line per finished trial above it."""
+    """Show the study on one screen, which goes when the study ends."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -67,6 +67,10 @@ class LiveObserver:
 
     def study_ended(self, end: StudyEnd) -> None:
         """Close the screen."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back, whatever happened."""
         self._live.stop()
 
     def _forget(self, number: int) -> None:

@@ -70,12 +70,7 @@ def open_model(path: Path) -> Model:
         folder = _folder_of(record) if record.is_file() else path
     else:
         folder = path if path.is_dir() else _folder_of(path)
-    try:
-        config, fitted, module = restore_folder(folder)
-    except ValueError as error:  # of json or pydantic, whatever the damaged file leads to
-        first = str(error).splitlines()[0]
-        what = f"config.json or preparation.json is damaged ({first})"
-        raise UsageError(str(folder), what, "train it again with hpo train") from None
+    config, fitted, module = restore_folder(folder)
     return Model(config=config, fitted=fitted, module=module)
 
 

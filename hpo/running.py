@@ -48,7 +48,7 @@ def run_in_terminal(
         UsageError: if the events cannot be written where they should go.
     """
     with ExitStack() as closing:
-        observers = list(_views(terminal))
+        observers = list(_views(terminal, closing))
         if terminal.events is not None:
             observers.append(EventsObserver(_stream(terminal.events, closing)))
         outcome = run_study(
@@ -105,11 +105,13 @@ def hints(outcome: StudyOutcome, spec: StudySpec, command: str) -> list[str]:
     ]
 
 
-def _views(terminal: Terminal) -> Sequence[Observer]:
+def _views(terminal: Terminal, closing: ExitStack) -> Sequence[Observer]:
     if terminal.quiet:
         return []
     if wants_screen(plain=terminal.plain):
-        return [LiveObserver(error_console())]
+        live = LiveObserver(error_console())
+        closing.callback(live.close)
+        return [live]
     return [LinesObserver(say, marks())]
 
 

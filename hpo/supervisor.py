@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,6 +128,8 @@ class Supervisor:
         except StopNow:
             self._scheduler.interrupt()
             return Finish("interrupted")
+        except SupervisorFailed as error:
+            raise error.__cause__ or error from None
         finally:
             self._workers.close()
             for number in list(self._running):
@@ -313,10 +316,25 @@ class _Answers:
         self._number = number
 
     def validated(self, validation: Validation) -> Command:
-        return self._supervisor.validated(self._number, validation)
+        with _not_the_trials_fault():
+            return self._supervisor.validated(self._number, validation)
 
     def batch_ended(self) -> Command:
-        return self._supervisor.batch_ended()
+        with _not_the_trials_fault():
+            return self._supervisor.batch_ended()
+
+
+class SupervisorFailed(BaseException):
+    """The supervisor, or an observer, failed while it answered a trial of this process."""
+
+
+@contextmanager
+def _not_the_trials_fault() -> Iterator[None]:
+    """Carry an error of ours past the border at which errors become the trial's."""
+    try:
+        yield
+    except Exception as error:
+        raise SupervisorFailed from error
 
 
 def attributes_of(record: TrialRecord) -> dict[str, object]:

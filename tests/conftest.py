@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,14 +159,28 @@ def cli_process() -> Command:
 
 
 @pytest.fixture
-def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registries() -> Iterator[None]:
     """Let a test register what it wants; nothing of it outlives the test."""
-    for registry in (FAMILIES, SOURCES, METRICS):
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
-    monkeypatch.setattr(plugins, "_registered_classes", list(plugins._registered_classes))
-    modules = set(sys.modules)
-    yield
+    with _forgetting():
+        yield
+
+
+@pytest.fixture(scope="module")
+def module_registries() -> Iterator[None]:
+    """Let the tests of a file share what a fixture registers; nothing of it outlives the file."""
+    with _forgetting():
+        yield
+
+
+@contextmanager
+def _forgetting() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for registry in (FAMILIES, SOURCES, METRICS):
+            patch.setattr(registry, "_entries", dict(registry._entries))
+        patch.setattr(plugins, "_loaded", dict(plugins._loaded))
+        patch.setattr(plugins, "_registered_classes", list(plugins._registered_classes))
+        modules = set(sys.modules)
+        yield
     for name in set(sys.modules) - modules:
         if name.startswith("hpo_plugin_"):
             del sys.modules[name]

@@ -74,8 +74,8 @@ class Faulty(pl.LightningModule):
 '''
 
 
-@pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory, module_registries: None) -> Path:
     """The file of the faulty module, loaded here and in every child."""
     path = tmp_path_factory.mktemp("plugin") / "faulty_module.py"
     path.write_text(FAULTY)
@@ -83,7 +83,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_faulty(plugin: Path) -> Callable[..., StudySpec]:
     """Return a function that makes a study on iris whose module is Faulty."""
 

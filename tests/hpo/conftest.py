@@ -1,7 +1,6 @@
 """Tiny studies, observers made of functions, and registries that forget what a test registered."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,10 +9,6 @@ from hypothesis import settings
 from hpo.observers import Observer
 from hpo.records import TrialRecord
 from hpo.spec import StudySpec, load_study
-from lightning_modules import plugins
-from lightning_modules.data.config import SOURCES
-from lightning_modules.families import FAMILIES
-from lightning_modules.task import METRICS
 
 # The same examples each time, however busy the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -115,17 +110,3 @@ def observe() -> Observe:
         return _Told(functions)
 
     return make
-
-
-@pytest.fixture
-def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let a test register what it wants; nothing of it outlives the test."""
-    for registry in (FAMILIES, SOURCES, METRICS):
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
-    monkeypatch.setattr(plugins, "_registered_classes", list(plugins._registered_classes))
-    modules = set(sys.modules)
-    yield
-    for name in set(sys.modules) - modules:
-        if name.startswith("hpo_plugin_"):
-            del sys.modules[name]

@@ -363,8 +363,8 @@ def test_a_record_without_a_checkpoint_or_a_damaged_run_is_refused(
     for file in ("config.json", "preparation.json", "best.ckpt"):
         (tmp_path / file).write_bytes((table / file).read_bytes())
     (tmp_path / "preparation.json").write_text('{"input_shape": [1]}')
-    with pytest.raises(UsageError, match=r"preparation.json is damaged \(.*\); train it again"):
+    with pytest.raises(UsageError, match=r"preparation.json: is damaged \(.*\); train it again"):
         open_model(tmp_path)
     (tmp_path / "config.json").write_text('{"half": ')
-    with pytest.raises(UsageError, match=r"config.json or preparation.json is damaged"):
+    with pytest.raises(UsageError, match=r"config.json: is damaged"):
         open_model(tmp_path)

@@ -1,18 +1,13 @@
 """Small configs, and registries that forget what a test registered."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import settings
 
-from lightning_modules import plugins
 from lightning_modules.config import RunConfig
-from lightning_modules.data.config import SOURCES
-from lightning_modules.families import FAMILIES
-from lightning_modules.task import METRICS
 
 # The same examples each time, however busy the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True)
@@ -39,20 +34,6 @@ def make_config() -> MakeConfig:
         return RunConfig.model_validate(given)
 
     return make
-
-
-@pytest.fixture
-def registries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let a test register what it wants; nothing of it outlives the test."""
-    for registry in (FAMILIES, SOURCES, METRICS):
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(plugins, "_loaded", dict(plugins._loaded))
-    monkeypatch.setattr(plugins, "_registered_classes", list(plugins._registered_classes))
-    modules = set(sys.modules)
-    yield
-    for name in set(sys.modules) - modules:
-        if name.startswith("hpo_plugin_"):
-            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)
