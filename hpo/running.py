@@ -98,11 +98,14 @@ def hints(outcome: StudyOutcome, spec: StudySpec, command: str) -> list[str]:
         return [f"interrupted; go on with:  {command}"]
     if outcome.best is None:
         return []
-    return [
-        f"next: hpo evaluate {spec.name} --test     what is it worth on rows never touched?",
-        f"      hpo best {spec.name}                look at the config",
-        "      hpo dashboard                  look at everything",
-    ]
+    commands = {
+        f"hpo evaluate {spec.name} --test": "what is it worth on rows never touched?",
+        f"hpo best {spec.name}": "look at the config",
+        "hpo dashboard": "look at everything",
+    }
+    width = max(map(len, commands)) + 4
+    lines = [f"      {command:<{width}} {why}" for command, why in commands.items()]
+    return ["next: " + lines[0].lstrip(), *lines[1:]]
 
 
 def _views(terminal: Terminal, closing: ExitStack) -> Sequence[Observer]:
