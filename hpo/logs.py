@@ -10,14 +10,14 @@ LIBRARIES = ("pytorch_lightning", "lightning", "lightning_fabric", "optuna", "to
 
 @contextmanager
 def log_to(path: Path | None) -> Iterator[None]:
-    """Let the libraries' loggers and Python's warnings write to ``path`` only; None: nowhere."""
+    """Let the libraries' warnings and Python's go to ``path`` only; None: nowhere."""
     handler = logging.NullHandler() if path is None else logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     before = [(one.handlers[:], one.propagate, one.level) for one in loggers]
     for one in loggers:
         one.handlers, one.propagate = [handler], False
-        one.setLevel(logging.INFO)
+        one.setLevel(logging.WARNING)
     logging.captureWarnings(True)
     try:
         yield

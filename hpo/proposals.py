@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import optuna
+from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from hpo.nodes import Scalar
@@ -47,6 +48,8 @@ class Proposals:
         direction: ``maximize`` or ``minimize``.
         past: all trials of the storage, by number.
         most_validations: how many validations the longest run has.
+        window: propose and prune trial n by the trials up to n - window alone, whatever else has
+            ended by then: the same sequence whatever the timing. None uses all that has ended.
     """
 
     def __init__(
@@ -56,19 +59,23 @@ class Proposals:
         direction: Direction,
         past: Sequence[FrozenTrial],
         most_validations: int,
+        window: int | None = None,
     ) -> None:
         self._spec = spec
+        self._direction = direction
+        self._most_validations = most_validations
+        self._window = window
         self._maximize = direction == "maximize"
         self._defaults = spec.space.defaults()
         grid = isinstance(spec.search.sampler, GridConfig)
         self._grid = grid_points(spec) if grid else []
-        self._study = optuna.create_study(
-            study_name="study",  # Hyperband draws brackets from it: the same under every name
-            direction=direction,
-            sampler=make_sampler(spec.search.sampler, seed=spec.search.seed),
-            pruner=make_pruner(spec.search.pruner, most_validations=most_validations),
-        )
+        self._shared = self._new_study()
         self._open: dict[int, Trial] = {}
+        self._ended: dict[int, FrozenTrial] = {}
+        """What ended, for the views of a window; a shared view holds it itself."""
+        self._stops: dict[int, set[int]] = {}
+        """Where the pruner stops a trial; one that dies there is told the same when it is back."""
+        self._count = 0
         for trial in past:
             self._remember(trial)
 
@@ -79,17 +86,17 @@ class Proposals:
 
     def ask(self) -> Proposal:
         """Propose the next trial: the families' defaults first, then the sampler."""
-        number = len(self._study.get_trials(deepcopy=False))
+        number, study = self._count, self._view(self._count)
         given, notes = self._given(number)
         if given is not None:
-            self._study.enqueue_trial(dict(given))
+            study.enqueue_trial(dict(given))
         seed = derive(self._spec.search.seed, "sampler", number)
-        self._study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
-        trial = self._study.ask()
+        study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
+        trial = study.ask()
         config = self._spec.space.sample(trial, seed=self.seed(number))
+        self._count += 1
         self._open[number] = trial
-        frozen = self._study.get_trials(deepcopy=True)[number]
-        return Proposal(number=number, config=config, trial=frozen, notes=notes)
+        return Proposal(number=number, config=config, trial=_frozen(trial), notes=notes)
 
     def seed(self, number: int) -> int:
         """Return the seed of a trial's run, from the study's seed and the number alone."""
@@ -97,7 +104,7 @@ class Proposals:
 
     def again(self, number: int) -> Proposal:
         """Propose a trial once more that was given back: same number, same parameters."""
-        frozen = self._study.get_trials(deepcopy=True)[number]
+        frozen = _frozen(self._open[number])
         config = self._spec.space.resolve(frozen.params, seed=self.seed(number))
         _, notes = self._given(number)
         return Proposal(number=number, config=config, trial=frozen, notes=notes)
@@ -108,37 +115,42 @@ class Proposals:
         The families' defaults run to their end: every claim is measured against them.
         """
         trial = self._open[number]
-        if validation in self._study.get_trials(deepcopy=False)[number].intermediate_values:
-            return False
+        if validation in trial.study.get_trials(deepcopy=False)[number].intermediate_values:
+            return validation in self._stops.get(number, ())
         trial.report(value, validation)
         prune = bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
-        return prune and number >= len(self._defaults)
+        if prune and number >= len(self._defaults):
+            self._stops.setdefault(number, set()).add(validation)
+            return True
+        return False
 
     def tell(self, number: int, state: str, value: float | None) -> None:
         """Take the end of a trial: ``complete``, ``pruned`` or ``failed``."""
         trial = self._open.pop(number)
         if state == "failed":
             self._tell_failed(trial)
-            return
-        trial.set_constraint(FAILED, 0.0)
-        complete = state == "complete"
-        self._study.tell(
-            trial,
-            value if complete else None,
-            state=TrialState.COMPLETE if complete else TrialState.PRUNED,
-        )
+        else:
+            trial.set_constraint(FAILED, 0.0)
+            complete = state == "complete"
+            trial.study.tell(
+                trial,
+                value if complete else None,
+                state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+            )
+        if self._window is not None:
+            self._ended[number] = _frozen(trial)
 
     def _tell_failed(self, trial: Trial) -> None:
         trial.set_constraint(FAILED, 1.0)
-        worst = self._worst()
+        worst = self._worst(trial.study)
         if isinstance(self._spec.search.sampler, GpConfig) and worst is not None:
             # A Gaussian process reads complete trials only.
-            self._study.tell(trial, worst)
+            trial.study.tell(trial, worst)
         else:
-            self._study.tell(trial, state=TrialState.PRUNED)
+            trial.study.tell(trial, state=TrialState.PRUNED)
 
-    def _worst(self) -> float | None:
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    def _worst(self, study: Study) -> float | None:
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         values = [trial.value for trial in trials if trial.value is not None]
         if not values:
             return None
@@ -151,7 +163,8 @@ class Proposals:
         """
         failed = trial.state == TrialState.FAIL
         ended = failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        self._study.add_trial(
+        study = self._view(trial.number)
+        study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
                 params=trial.params,
@@ -159,13 +172,33 @@ class Proposals:
                 system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
             )
         )
-        added = self._study.get_trials(deepcopy=False)[-1]
-        self._open[trial.number] = Trial(self._study, added._trial_id)
+        added = study.get_trials(deepcopy=False)[-1]
+        self._open[trial.number] = Trial(study, added._trial_id)
+        self._count += 1
         for validation, value in sorted(trial.intermediate_values.items()):
             self.report(trial.number, validation=validation, value=value)
         if ended:
             state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
             self.tell(trial.number, state.get(trial.state, "failed"), trial.value)
+
+    def _new_study(self) -> Study:
+        search = self._spec.search
+        return optuna.create_study(
+            study_name="study",  # Hyperband draws brackets from it: the same under every name
+            direction=self._direction,
+            sampler=make_sampler(search.sampler, seed=search.seed),
+            pruner=make_pruner(search.pruner, most_validations=self._most_validations),
+        )
+
+    def _view(self, number: int) -> Study:
+        """Return the study as trial ``number`` may know it; the rest holds its place only."""
+        if self._window is None:
+            return self._shared
+        study = self._new_study()
+        for other in range(number):
+            known = self._ended.get(other) if other <= number - self._window else None
+            study.add_trial(known or create_trial(state=TrialState.FAIL))
+        return study
 
     def _given(self, number: int) -> tuple[dict[str, Scalar] | None, tuple[str, ...]]:
         """Return the parameters that trial ``number`` has in any case, and what to note of them."""
@@ -181,3 +214,7 @@ class Proposals:
             )
             return self._spec.space.at(point), ()
         return None, ()
+
+
+def _frozen(trial: Trial) -> FrozenTrial:
+    return trial.study.get_trials(deepcopy=True)[trial.number]

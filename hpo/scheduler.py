@@ -52,6 +52,8 @@ class Scheduler:
     limits: Limits
     capacity: int = 1
     """How many trials run at once."""
+    window: int | None = None
+    """A trial starts only when all trials so many numbers before it have ended."""
     waiting: deque[int] = field(default_factory=deque)
     """Trials that were given back, to be started again."""
     running: set[int] = field(default_factory=set)
@@ -75,7 +77,13 @@ class Scheduler:
         trials = self.limits.trials
         if trials is not None and self.ended + len(self.running) >= trials:
             return Wait()
-        return Start(self.waiting.popleft() if self.waiting else None)
+        if self.waiting:
+            return Start(self.waiting.popleft())
+        if self.window is not None and self.running:
+            number = self.ended + len(self.running)
+            if number - min(self.running) >= self.window:
+                return Wait()
+        return Start()
 
     def started(self, number: int) -> None:
         """Take note that a trial runs."""

@@ -165,6 +165,9 @@ class SearchConfig(Settings):
     sampler: Annotated[Settings, Tagged(SAMPLERS, "name")] = TpeConfig()
     pruner: Annotated[Settings, Tagged(PRUNERS, "name")] = HyperbandConfig()
     seed: int = Field(0, ge=0, lt=2**32)
+    reproducible: bool = False
+    """With W workers, propose and prune trial n by the trials up to n - W alone: the same seed and
+    W give the same study, whatever the timing."""
     retries: int = Field(2, ge=0)
     """How often a trial that the machine killed is started again."""
     keep_checkpoints: int = Field(10, ge=1)

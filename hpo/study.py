@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
@@ -89,7 +89,7 @@ def run_study(
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers: Workers = Children(workers) if workers else InProcess()
     made_here = not folder.study_file.exists()
-    data = try_families(spec, trainers).data if made_here else {}
+    data = _preflight(spec, trainers) if made_here else {}
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
         if made_here and not folder.study_file.exists():
@@ -99,7 +99,7 @@ def run_study(
             refuse(folder, [] if allow_change else found)
             if _nothing_to_do(folder, spec):
                 return _as_it_was(folder, spec, default)
-            data = try_families(spec, trainers).data
+            data = _preflight(spec, trainers)
             found += data_differ(folder, data)
             refuse(folder, [] if allow_change else found)
             record_changes(folder, spec, data, found)
@@ -114,6 +114,12 @@ def run_study(
             return _supervise(spec, folder, default, database, trainers, watchers)
         finally:
             database.close()
+
+
+def _preflight(spec: StudySpec, workers: Workers) -> dict[str, str | None]:
+    """Try the families; return what every call of the study must have in common beside settings."""
+    data = try_families(spec, workers).data
+    return {**data, "workers": str(workers.capacity)} if spec.search.reproducible else data
 
 
 def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
@@ -203,8 +209,13 @@ def _supervisor_of(
 ) -> tuple[Supervisor, int | None]:
     """Return the supervisor of a study as its records and storage left it, and its total."""
     past = settle(database, records, name=spec.name)
+    window = workers.capacity if spec.search.reproducible else None
     proposals = Proposals(
-        spec, direction=study.direction, past=past, most_validations=most_validations(spec)
+        spec,
+        direction=study.direction,
+        past=past,
+        most_validations=most_validations(spec),
+        window=window,
     )
     limits, used = _limits(spec, proposals.limit), time_used(study.folder)
     best = BestWriter.of(spec, study.folder, metric=study.metric, direction=study.direction)
@@ -215,7 +226,7 @@ def _supervisor_of(
         study,
         storage=database,
         proposals=proposals,
-        scheduler=_scheduler(limits, records, past, workers.capacity),
+        scheduler=replace(_scheduler(limits, records, past, workers.capacity), window=window),
         workers=workers,
         records=records,
         best=best,

@@ -117,10 +117,11 @@ class Watch(pl.Callback):
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
-        self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
         if command is Command.STOP:
             self.stopped = True
             trainer.should_stop = True
+        else:
+            self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
 
     def _save(self, trainer: pl.Trainer, *, abandon: bool) -> None:
         """Write where the run is, if it is time or the run ends here; end it if it does."""

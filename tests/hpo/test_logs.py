@@ -12,8 +12,8 @@ def test_what_a_library_says_goes_to_the_file_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     with log_to(tmp_path / "log.txt"):
-        logging.getLogger(name).info("hello from %s", name)
-    assert f"INFO {name}: hello from {name}" in (tmp_path / "log.txt").read_text()
+        logging.getLogger(name).warning("hello from %s", name)
+    assert f"WARNING {name}: hello from {name}" in (tmp_path / "log.txt").read_text()
     assert capsys.readouterr() == ("", "")
 
 
@@ -28,7 +28,7 @@ def test_a_warning_goes_to_the_file(tmp_path: Path) -> None:
 def test_the_file_grows_from_call_to_call(tmp_path: Path) -> None:
     for text in ("one", "two"):
         with log_to(tmp_path / "log.txt"):
-            logging.getLogger("optuna").info(text)
+            logging.getLogger("optuna").warning(text)
     assert [line.split()[-1] for line in (tmp_path / "log.txt").read_text().splitlines()] == [
         "one",
         "two",

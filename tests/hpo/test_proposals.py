@@ -166,7 +166,7 @@ def test_the_sampler_sees_a_failed_trial_as_infeasible(make_spec: MakeSpec, samp
     proposals = Simulation(make_spec(search=settings(sampler))).proposals
     for state, value in (("complete", 0.5), ("failed", None)):
         proposals.tell(proposals.ask().number, state, value)
-    good, bad = proposals._study.get_trials()
+    good, bad = proposals._shared.get_trials()
     assert (good.constraints, bad.constraints) == ({FAILED: 0.0}, {FAILED: 1.0})
     assert (bad.state, bad.value) == (TrialState.PRUNED, None)
 
@@ -200,7 +200,7 @@ def test_a_gaussian_process_learns_of_a_failure_as_the_worst_value_so_far(
         ("failed", None),
     ):
         proposals.tell(proposals.ask().number, state, value)
-    trials = proposals._study.get_trials()
+    trials = proposals._shared.get_trials()
     assert [trial.value for trial in trials] == [None, 0.5, 0.25, 0.25]
     assert trials[0].state == TrialState.PRUNED
 
@@ -247,4 +247,4 @@ def test_no_two_studies_share_a_view(make_spec: MakeSpec) -> None:
     a, b = Simulation(make_spec()).proposals, Simulation(make_spec()).proposals
     a.ask()
     assert b.ask().number == 0
-    assert isinstance(a._study, optuna.Study)
+    assert isinstance(a._shared, optuna.Study)
