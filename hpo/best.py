@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hpo.environment import describe
+from hpo.environment import describe, git_state
 from hpo.errors import UsageError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
@@ -59,6 +59,8 @@ class BestWriter:
     direction: str
     uuid: str
     freeze_text: str
+    git: Json | None
+    """The repository as it was when this call of the study began."""
 
     @classmethod
     def of(
@@ -72,6 +74,7 @@ class BestWriter:
             direction=direction,
             uuid=json.loads(folder.fingerprint.read_text(encoding="utf-8"))["uuid"],
             freeze_text=folder.environment.read_text(encoding="utf-8"),
+            git=git_state(),
         )
 
     def write(self, records: Sequence[TrialRecord], *, time_s: float) -> bool:
@@ -123,6 +126,7 @@ class BestWriter:
                     device=run.device,
                     threads=best.config["trainer"]["threads"],
                     freeze_text=self.freeze_text,
+                    git=self.git,
                 ),
                 "expect": {"same_machine_abs": 0.0, "other_machine_abs": 0.005},
                 "reproduce": {"train": "hpo train best_config.json"},

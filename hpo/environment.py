@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ def freeze() -> str:
     return "".join(f"{line}\n" for line in sorted(found, key=str.lower))
 
 
-def describe(*, device: str, threads: int, freeze_text: str) -> dict[str, Any]:
-    """Return the ``environment`` section of a best config."""
+def describe(
+    *, device: str, threads: int, freeze_text: str, git: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the ``environment`` section of a best config; ``git`` is from `git_state`."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
@@ -28,10 +31,11 @@ def describe(*, device: str, threads: int, freeze_text: str) -> dict[str, Any]:
         "packages": {name: version for name in NAMED if (version := _version(name))},
         "freeze_file": "environment.txt",
         "freeze_sha256": hashlib.sha256(freeze_text.encode()).hexdigest(),
-        "git": _git(),
+        "git": git,
     }
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -39,6 +43,7 @@ def _version(name: str) -> str | None:
         return None
 
 
+@cache
 def _cpu() -> str | None:
     info = Path("/proc/cpuinfo")
     if not info.exists():
@@ -49,7 +54,7 @@ def _cpu() -> str | None:
     return platform.processor() or None
 
 
-def _git() -> dict[str, Any] | None:
+def git_state() -> dict[str, Any] | None:
     """Return commit and state of the repository we stand in, None outside of one."""
     try:
         commit = _git_answer("rev-parse", "HEAD")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lightning_modules.registry import Registry
@@ -30,19 +30,21 @@ def seconds(text: str) -> float:
     return total
 
 
+def _duration(text: str) -> str:
+    seconds(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+"""Text such as ``90s``, ``10m`` or ``1h30m``."""
+
+
 class BudgetConfig(Settings):
     """When the study ends: whichever limit comes first; totals over every call."""
 
     trials: int | None = Field(None, ge=1)
     epochs: int | None = Field(None, ge=1)
-    time: str | None = None
-
-    @field_validator("time")
-    @classmethod
-    def _duration(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds(text)
-        return text
+    time: Duration | None = None
 
     @model_validator(mode="after")
     def _limited(self) -> "BudgetConfig":
@@ -172,17 +174,10 @@ class SearchConfig(Settings):
     """How often a trial that the machine killed is started again."""
     keep_checkpoints: int = Field(10, ge=1)
     """How many of the best trials keep their weights; a record trains again to the same bits."""
-    trial_timeout: str | None = None
+    trial_timeout: Duration | None = None
     """How long one trial may take; it fails then."""
     trial_memory_gb: float | None = Field(None, gt=0)
     """How much memory one trial's process may hold; it fails then."""
-
-    @field_validator("trial_timeout")
-    @classmethod
-    def _duration(cls, text: str | None) -> str | None:
-        if text is not None:
-            seconds(text)
-        return text
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.environment import NAMED, describe, freeze
+from hpo.environment import NAMED, describe, freeze, git_state
 
 
 def test_freeze_lists_every_distribution_once_sorted() -> None:
@@ -17,7 +17,7 @@ def test_freeze_lists_every_distribution_once_sorted() -> None:
 
 
 def test_the_environment_names_the_packages_that_decide() -> None:
-    found = describe(device="cpu", threads=2, freeze_text="a==1\n")
+    found = describe(device="cpu", threads=2, freeze_text="a==1\n", git=None)
     assert set(NAMED) - set(found["packages"]) <= {"hpo"}  # a checkout need not be installed
     assert (found["device"], found["threads"]) == ("cpu", 2)
     assert found["freeze_sha256"] == hashlib.sha256(b"a==1\n").hexdigest()
@@ -29,12 +29,12 @@ def test_outside_of_a_repository_there_is_no_commit(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert describe(device="cpu", threads=1, freeze_text="")["git"] is None
+    assert git_state() is None
 
 
 def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert describe(device="cpu", threads=1, freeze_text="")["git"] is None
+    assert git_state() is None
 
 
 def test_in_a_repository_the_commit_is_named_and_whether_files_were_changed(
@@ -46,8 +46,8 @@ def test_in_a_repository_the_commit_is_named_and_whether_files_were_changed(
     me = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
     for command in (["init", "-q"], ["add", "a.txt"], [*me, "commit", "-qm", "one"]):
         subprocess.run(["git", *command], check=True)
-    clean = describe(device="cpu", threads=1, freeze_text="")["git"]
+    clean = git_state()
     file.write_text("two")
-    dirty = describe(device="cpu", threads=1, freeze_text="")["git"]
+    dirty = git_state()
     assert (len(clean["commit"]), clean["dirty"]) == (40, False)
     assert dirty == {**clean, "dirty": True}
