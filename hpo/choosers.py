@@ -84,6 +84,29 @@ class Chance:
         return self._random.choice(choices)
 
 
+class AtBounds:
+    """Decide every range by one of its bounds and every choice by chance."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        """Return a bound."""
+        return self._random.choice((low, high))
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        """Return a bound."""
+        return self._random.choice((low, high))
+
+    def suggest_categorical(self, name: str, choices: list[Scalar]) -> Scalar:
+        """Return one of the choices."""
+        return self._random.choice(choices)
+
+
 class Unit:
     """Decide by numbers in [0, 1), one per parameter, as a low-discrepancy sequence gives them.
 

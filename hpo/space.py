@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpo.choosers import ByDefault, Chance, Chooser, Given, Unit, on_grid
+from hpo.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit, on_grid
 from hpo.errors import Problem
 from hpo.files import Document, RawPath
 from hpo.nodes import Choices, Fixed, ListOf, Node, OneOf, Parser, Place, Range, Scalar, Section
@@ -18,6 +18,8 @@ from lightning_modules.config import RunConfig, brings_own_optimizer
 
 SECTIONS = ("task", "data", "model", "optimizer", "schedule", "trainer", "objective")
 MOST_GRID_POINTS = 100_000
+MIXTURES = 64
+"""How many mixtures of bounds and choices are tried, for settings that exclude each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,18 +140,32 @@ class SearchSpace:
     def _check(self, wrong: list[RawPath]) -> list[Problem]:
         """Put bounds and choices into the config by turns; pass over what is ``wrong`` already."""
         found: dict[str, Problem] = {}
+        places: dict[tuple[str, ...], Place] = {}
         for turn in range(_turns(self._root)):
-            places: dict[tuple[str, ...], Place] = {}
-            values = _candidate(self._root, turn, (), places)
-            for loc, what, hint in config_problems(RunConfig, values):
-                place = _nearest(places, loc)
-                if any(place.raw[: len(raw)] == raw for raw in wrong):
-                    continue
-                if loc[0] == "objective" and brings_own_optimizer(values.get("model")) is None:
-                    continue  # its defaults follow from the model, whose mistake is named
-                problem = self._located(place.raw, Problem(place.name, what, hint))
-                found.setdefault(str(place) + what, problem)
+            mine: dict[tuple[str, ...], Place] = {}
+            self._complain(_candidate(self._root, turn, (), mine), mine, wrong, found)
+            places |= mine
+        if not wrong and not found:  # each leaf fits; do they fit each other?
+            for seed in range(MIXTURES):
+                self._complain(_decide(self._root, AtBounds(seed)), places, wrong, found)
         return list(found.values())
+
+    def _complain(
+        self,
+        values: Any,
+        places: Mapping[tuple[str, ...], Place],
+        wrong: list[RawPath],
+        found: dict[str, Problem],
+    ) -> None:
+        """Add every new mistake of one config to ``found``."""
+        for loc, what, hint in config_problems(RunConfig, values):
+            place = _nearest(places, loc)
+            if any(place.raw[: len(raw)] == raw for raw in wrong):
+                continue
+            if loc[0] == "objective" and brings_own_optimizer(values.get("model")) is None:
+                continue  # its defaults follow from the model, whose mistake is named
+            problem = self._located(place.raw, Problem(place.name, what, hint))
+            found.setdefault(str(place) + what, problem)
 
     def _located(self, raw: RawPath, problem: Problem) -> Problem:
         where = self._document.name

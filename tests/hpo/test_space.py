@@ -387,3 +387,17 @@ def test_the_hash_depends_on_the_space_and_not_on_the_order_of_its_keys() -> Non
 def test_settings_of_the_study_are_no_part_of_the_space() -> None:
     document = Document(name="study", values={**BASE, "name": "a", "budget": {"trials": 1}})
     assert SearchSpace(document).sha256() == space_of().sha256()
+
+
+def test_searched_settings_that_exclude_each_other_are_named_before_anything_runs() -> None:
+    text = """
+task: {kind: multiclass}
+data: {source: iris}
+model: {family: mlp}
+trainer: {max_epochs: {low: 3, high: 20}, validate_every: {choices: [1, 5]}}
+"""
+    problems = SearchSpace(parse_document(text, "study.yaml")).problems
+    assert [str(problem) for problem in problems] == [
+        "study.yaml:5: trainer: validate_every must be between 1 and max_epochs, "
+        "or nothing is ever measured"
+    ]
