@@ -1,7 +1,9 @@
 """Run a study: create or resume it, within its total budget, to its best config."""
 
+import shutil
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.best import BestConfig, BestWriter, best_of
 from hpo.children import Children
-from hpo.errors import StudyError, UsageError
+from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
 from hpo.folder import (
     create_folder,
     data_differ,
@@ -78,7 +80,8 @@ def run_study(
     Raises:
         UsageError: if a family cannot take the data, or a limit of a trial is set that training
             in this process cannot keep; nothing was created.
-        RefusedError: if the study exists with another space, data, objective or seed.
+        RefusedError: if the study exists with another space, data, objective or seed, or the
+            storage holds its trials and the folder is gone.
         EnvironmentFault: if another supervisor runs it, or the storage cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
@@ -88,32 +91,63 @@ def run_study(
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers: Workers = Children(workers) if workers else InProcess()
-    made_here = not folder.study_file.exists()
-    data = _preflight(spec, trainers) if made_here else {}
+    tried = None if folder.study_file.exists() else _preflight(spec, trainers)
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
-        if made_here and not folder.study_file.exists():
-            create_folder(folder, spec, data)
-        else:
-            found = settings_differ(folder, spec)
-            refuse(folder, [] if allow_change else found)
-            if _nothing_to_do(folder, spec):
-                return _as_it_was(folder, spec, default)
-            data = _preflight(spec, trainers)
-            found += data_differ(folder, data)
-            refuse(folder, [] if allow_change else found)
-            record_changes(folder, spec, data, found)
-        database = StudyStorage(
-            storage or sqlite_url(results / "storage.sqlite"),
-            study=spec.name,
-            direction=default.objective.direction,
-            metric=default.objective.metric,
-        )
+        made_here = tried is not None and not folder.study_file.exists()
+        if made_here and tried is not None:
+            create_folder(folder, spec, tried)
+        elif _finished_already(folder, spec, trainers, allow_change=allow_change):
+            return _as_it_was(folder, spec, default)
+        with _nothing_left(folder, made_here):
+            database = StudyStorage(
+                storage or sqlite_url(results / "storage.sqlite"),
+                study=spec.name,
+                direction=default.objective.direction,
+                metric=default.objective.metric,
+            )
         try:
+            with _nothing_left(folder, made_here):
+                _refuse_leftovers(database, folder, made_here)
             watchers = [TensorBoardObserver(), *observers]
             return _supervise(spec, folder, default, database, trainers, watchers)
         finally:
             database.close()
+
+
+def _finished_already(
+    folder: StudyFolder, spec: StudySpec, workers: Workers, *, allow_change: bool
+) -> bool:
+    """Check that the folder was made with this study; return whether nothing is left to do."""
+    found = settings_differ(folder, spec)
+    refuse(folder, [] if allow_change else found)
+    if _nothing_to_do(folder, spec):
+        return True
+    data = _preflight(spec, workers)
+    found += data_differ(folder, data)
+    refuse(folder, [] if allow_change else found)
+    record_changes(folder, spec, data, found)
+    return False
+
+
+@contextmanager
+def _nothing_left(folder: StudyFolder, made_here: bool) -> Iterator[None]:
+    """Remove a folder that was made for a study which then could not begin."""
+    try:
+        yield
+    except (EnvironmentFault, RefusedError):
+        if made_here:
+            shutil.rmtree(folder.path)
+        raise
+
+
+def _refuse_leftovers(database: StudyStorage, folder: StudyFolder, made_here: bool) -> None:
+    """Refuse a storage with trials of a study whose folder is gone."""
+    trials = len(database.trials()) if made_here else 0
+    if trials:
+        what = f"the storage has {trials} trials of a study of this name, whose folder is gone"
+        hint = "--name NEW starts another study; or remove the storage too, if nobody needs it"
+        raise RefusedError(folder.name, what, hint)
 
 
 def _preflight(spec: StudySpec, workers: Workers) -> dict[str, str | None]:

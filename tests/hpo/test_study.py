@@ -3,6 +3,7 @@ import getpass
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -645,3 +646,21 @@ def test_a_study_has_no_outcome_before_a_trial_is_complete(
     assert read_trials(outcome.folder) == []
     with pytest.raises(UsageError, match="no such file"):
         read_record(outcome.folder.best_config, BestConfig)
+
+
+def test_a_folder_that_was_deleted_is_not_taken_for_a_new_study(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    run_study(make_spec("budget.trials=1"), tmp_path)
+    shutil.rmtree(tmp_path / "tiny")
+    with pytest.raises(RefusedError, match=r"the storage has 1 trials .* whose folder is gone"):
+        run_study(make_spec("budget.trials=1"), tmp_path)
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_a_storage_that_does_not_open_leaves_no_study_behind(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    with pytest.raises(EnvironmentFault, match="unable to open database file"):
+        run_study(make_spec(), tmp_path, storage=f"sqlite:///{tmp_path}/nowhere/a.db")
+    assert not (tmp_path / "tiny").exists()
