@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from pydantic import ValidationError
 
+from hpo.errors import StudyError
 from hpo.nodes import Scalar
 from hpo.search import GpConfig, GridConfig, QmcConfig
 from hpo.spec import StudySpec
@@ -85,7 +87,11 @@ class Proposals:
         return len(self._grid) or None
 
     def ask(self) -> Proposal:
-        """Propose the next trial: the families' defaults first, then the sampler."""
+        """Propose the next trial: the families' defaults first, then the sampler.
+
+        Raises:
+            StudyError: if sampled settings exclude each other, which no check before had met.
+        """
         number, study = self._count, self._view(self._count)
         given, notes = self._given(number)
         if given is not None:
@@ -93,7 +99,13 @@ class Proposals:
         seed = derive(self._spec.search.seed, "sampler", number)
         study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
         trial = study.ask()
-        config = self._spec.space.sample(trial, seed=self.seed(number))
+        try:
+            config = self._spec.space.sample(trial, seed=self.seed(number))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            hint = "narrow the ranges of what is named"
+            raise StudyError(f"trial {number}: {where}", first["msg"], hint) from None
         self._count += 1
         self._open[number] = trial
         return Proposal(number=number, config=config, trial=_frozen(trial), notes=notes)

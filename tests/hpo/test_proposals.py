@@ -4,6 +4,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from hpo import space
+from hpo.errors import StudyError
 from hpo.proposals import FAILED, Proposal, Proposals
 from hpo.search import SAMPLERS
 from hpo.spec import StudySpec
@@ -248,3 +250,14 @@ def test_no_two_studies_share_a_view(make_spec: MakeSpec) -> None:
     a.ask()
     assert b.ask().number == 0
     assert isinstance(a._shared, optuna.Study)
+
+
+def test_sampled_settings_that_exclude_each_other_are_named(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "MIXTURES", 0)  # as if the check before had not met them
+    trainer = {"max_epochs": {"low": 3, "high": 9}, "validate_every": {"choices": [1, 8]}}
+    search = settings("random", "none")
+    proposals = Simulation(make_spec(trainer=trainer, search=search)).proposals
+    with pytest.raises(StudyError, match=r"trial \d+: trainer: validate_every must be between"):
+        all(proposals.ask() for _ in range(30))
