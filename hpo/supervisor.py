@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.best import BestWriter
@@ -46,7 +46,6 @@ class Attempt:
     proposal: Proposal
     started_utc: str
     started: float
-    validations: list[Validation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +146,6 @@ class Supervisor:
     def validated(self, number: int, validation: Validation) -> Command:
         """Take a report of a running trial and answer it."""
         attempt = self._running[number]
-        attempt.validations.append(validation)
         prune = self._proposals.report(
             number, validation=validation.validation, value=validation.objective
         )
