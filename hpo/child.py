@@ -59,11 +59,7 @@ def probe(order: ProbeOrder) -> ProbeEnd:
 
 def data_hashes(config: RunConfig) -> dict[str, str | None]:
     """Return the hashes of a config's data and split; None for a data module of the user's own."""
-    prepared = prepared_data(config).prepared
-    return {
-        "data_sha256": prepared.data_sha256 if prepared else None,
-        "split_sha256": prepared.split_sha256 if prepared else None,
-    }
+    return prepared_data(config).hashes
 
 
 def prepared_data(config: RunConfig) -> RunData:

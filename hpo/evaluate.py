@@ -1,17 +1,19 @@
 """Measure a study's best config on a split; the test split has this one reader."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpo.best import BestConfig
-from hpo.errors import StudyError, UsageError
+from hpo.errors import RefusedError, StudyError, UsageError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
-from hpo.local import local_config
+from hpo.local import data_changes, local_config
 from hpo.logs import log_to
 from hpo.records import now_utc, read_record
+from lightning_modules.build import open_data
 from lightning_modules.checkpoint import file_sha256
 from lightning_modules.restore import score
 
@@ -38,7 +40,9 @@ def evaluate_study(
 
     Raises:
         StudyError: if no trial of the study is complete.
-        UsageError: if checkpoint or data are not those that were recorded.
+        UsageError: if the checkpoint is not the one that was recorded.
+        RefusedError: if data or split are not those that were recorded: rows of one split would
+            be measured as another's.
     """
     if not folder.best_config.exists():
         raise StudyError(folder.name, "no trial is complete", f"hpo run {folder.study_file}")
@@ -48,7 +52,9 @@ def evaluate_study(
     config = local_config(best.config, folder.best_config, overrides)
     split = "test" if test else "validation"
     with log_to(folder.log):
-        metrics = score(config, checkpoint, split=split)
+        data = open_data(config, with_test=test)
+        _refuse_other_data(folder, best, data.hashes)
+        metrics = score(config, checkpoint, split=split, data=data)
     name = config.objective.metric
     if name not in metrics:
         known = ", ".join(sorted(metrics)) or "nothing"
@@ -63,6 +69,15 @@ def evaluate_study(
         metrics=metrics,
         opened=opened,
     )
+
+
+def _refuse_other_data(
+    folder: StudyFolder, best: BestConfig, hashes: Mapping[str, str | None]
+) -> None:
+    changed = data_changes(best, hashes)
+    if changed:
+        what = "these are not the data that the study was made on:\n  " + "\n  ".join(changed)
+        raise RefusedError(folder.name, what, "restore them, or run a new study on these")
 
 
 def check_file(path: Path, sha256: str) -> None:

@@ -10,7 +10,7 @@ from hpo.errors import RefusedError
 from hpo.files import read_document, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.nodes import RESERVED
-from hpo.records import now_utc
+from hpo.records import hash_changes, now_utc
 from hpo.spec import StudySpec
 from lightning_modules.plugins import loaded_plugins
 
@@ -43,12 +43,7 @@ def settings_differ(folder: StudyFolder, spec: StudySpec) -> list[str]:
 
 def data_differ(folder: StudyFolder, data: Mapping[str, str | None]) -> list[str]:
     """Return the hashes in which ``data`` differ from those of the folder."""
-    stored = _stored(folder)
-    return [
-        f"{key}: {_short(stored.get(key))} → {_short(value)}"
-        for key, value in data.items()
-        if stored.get(key) != value
-    ]
+    return hash_changes(_stored(folder), data)
 
 
 def refuse(folder: StudyFolder, found: Sequence[str]) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpo.best import BestConfig
 from hpo.errors import Problem, SpecError, UsageError
 from hpo.files import Document, read_document
 from hpo.problems import config_problems
+from hpo.records import hash_changes
 from hpo.spec import override_document
 from lightning_modules.config import RunConfig
 
@@ -30,16 +32,15 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 def local_config(config: Mapping[str, Any], file: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Return a recorded config with its data found on this machine.
 
-    A path that a record keeps as its last name is looked up in the study file beside the record.
+    A path that a record keeps as its last name is looked up in the study file of the record.
 
     Raises:
         SpecError: if anything in the config is wrong.
     """
     document = Document(name=str(file), values=dict(config))
-    study = file.parent / "study.yaml"
     data = config.get("data")
-    if study.is_file() and isinstance(data, Mapping) and isinstance(data.get("path"), str):
-        place = _study_path(study)
+    if isinstance(data, Mapping) and isinstance(data.get("path"), str):
+        place = _study_path(file)
         if place is not None and Path(place).name == Path(data["path"]).name:
             if not Path(data["path"]).exists():
                 values = {**document.values, "data": {**data, "path": place}}
@@ -55,7 +56,17 @@ def local_config(config: Mapping[str, Any], file: Path, overrides: Sequence[str]
     return RunConfig.model_validate(document.values)
 
 
-def _study_path(study: Path) -> str | None:
-    data = read_document(study).values.get("data")
+def data_changes(best: BestConfig, hashes: Mapping[str, str | None]) -> list[str]:
+    """Return in what the data with these hashes are not those that the record was made on."""
+    stored = {"data_sha256": best.data["sha256"], "split_sha256": best.data["split_sha256"]}
+    return hash_changes(stored, hashes)
+
+
+def _study_path(record: Path) -> str | None:
+    """Return the data's path of the study whose folder holds ``record``, or a trial's folder."""
+    folders = [folder for folder in list(record.parents)[:3] if (folder / "study.yaml").is_file()]
+    if not folders:
+        return None
+    data = read_document(folders[0] / "study.yaml").values.get("data")
     path = data.get("path") if isinstance(data, Mapping) else None
     return path if isinstance(path, str) else None

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -146,19 +146,17 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def portable_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config fit for a record: a data path below the current folder is made relative.
+def hash_changes(stored: Mapping[str, Any], found: Mapping[str, str | None]) -> list[str]:
+    """Return one line per hash of ``found`` that ``stored`` has otherwise: ``name: old → new``."""
+    return [
+        f"{name}: {_short(stored.get(name))} → {_short(value)}"
+        for name, value in found.items()
+        if stored.get(name) != value
+    ]
 
-    Any other path is kept as its last name: a record names no place of a machine.
-    """
-    data = config.get("data")
-    path = data.get("path") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(path, str):
-        return config
-    resolved, here = Path(path).resolve(), Path.cwd().resolve()
-    inside = resolved.is_relative_to(here)
-    kept = resolved.relative_to(here).as_posix() if inside else resolved.name
-    return {**config, "data": {**data, "path": kept}}
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else f"{digest[:12]}…"
 
 
 def config_sha256(config: dict[str, Any]) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from hpo.best import BEST_SCHEMA, BestConfig
 from hpo.errors import UsageError
 from hpo.files import read_document, write_json
-from hpo.local import read_config
+from hpo.local import data_changes, read_config
 from hpo.logs import log_to
-from hpo.records import config_sha256, portable_config, read_record
+from hpo.records import config_sha256, read_record
+from lightning_modules.build import open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.result import Listener, RunResult
 from lightning_modules.train import train
@@ -24,6 +25,8 @@ class Retrained:
     result: RunResult
     recorded: float | None
     """None where the file is no record, or the config was changed."""
+    changed: list[str]
+    """In what the data are not those of the record: one line per hash."""
 
 
 def retrain(
@@ -46,21 +49,30 @@ def retrain(
         TrialFailed: if the training has no usable result.
     """
     config = read_config(file, overrides)
-    portable = portable_config(config.plain())
+    portable = config.portable()
     digest = config_sha256(portable)
     folder = folder or Path("runs") / digest[:12]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(str(folder), "is not empty", "remove it, or name another with -o")
     folder.mkdir(parents=True, exist_ok=True)
     with log_to(folder / "log.txt"):
-        result = train(config, folder, report=listener)
+        data = open_data(config)
+        result = train(config, folder, report=listener, data=data)
     record = {"schema": "hpo.run/1", "config": portable, "config_sha256": digest}
     write_json(folder / "result.json", {**record, "run": result.plain()})
-    return Retrained(config=config, folder=folder, result=result, recorded=_recorded(file, digest))
+    best = _recorded(file, digest)
+    return Retrained(
+        config=config,
+        folder=folder,
+        result=result,
+        recorded=None if best is None else float(best.metric["value"]),
+        changed=[] if best is None else data_changes(best, data.hashes),
+    )
 
 
-def _recorded(file: Path, digest: str) -> float | None:
+def _recorded(file: Path, digest: str) -> BestConfig | None:
+    """Return the record in ``file``, if it is one of a best config, and of this very config."""
     if read_document(file).values.get("schema") != BEST_SCHEMA:
         return None
     best = read_record(file, BestConfig)
-    return float(best.metric["value"]) if best.config_sha256 == digest else None
+    return best if best.config_sha256 == digest else None

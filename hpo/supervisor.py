@@ -17,7 +17,6 @@ from hpo.records import (
     TrialRecord,
     config_sha256,
     now_utc,
-    portable_config,
     write_leaderboard,
     write_trial,
 )
@@ -263,7 +262,7 @@ class Supervisor:
         state = "failed"
         if result is not None:
             state = "pruned" if result.stopped_by == "pruner" else "complete"
-        config = portable_config(proposal.config.plain())
+        config = proposal.config.portable()
         return TrialRecord.model_validate(
             {
                 "schema": "hpo.trial/1",

@@ -115,6 +115,9 @@ def retrained_lines(done: "Retrained") -> list[str]:
     text += f"{duration(result.seconds)}"
     if done.recorded is None:
         return [text]
+    if done.changed:
+        what = "; ".join(done.changed)
+        return [text, f"recorded {done.recorded!r}, on other data ({what}): not comparable"]
     same = done.recorded == result.value
     verdict = "equal, bit for bit" if same else f"differs by {result.value - done.recorded:.3g}"
     return [text, f"recorded {done.recorded!r}: {verdict}"]

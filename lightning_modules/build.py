@@ -27,6 +27,14 @@ class RunData:
     prepared: PreparedData | None
     facts: DataFacts | None
 
+    @property
+    def hashes(self) -> dict[str, str | None]:
+        """The hashes of data and split; None for a data module of the user's own."""
+        return {
+            "data_sha256": self.prepared.data_sha256 if self.prepared else None,
+            "split_sha256": self.prepared.split_sha256 if self.prepared else None,
+        }
+
     def module(self, config: RunConfig) -> pl.LightningDataModule:
         """Return the data module of one run."""
         if self.prepared is None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -132,6 +133,20 @@ class RunConfig(Settings):
     def plain(self) -> dict[str, Any]:
         """Return this config as plain values, ready for JSON."""
         return self.model_dump(mode="json")
+
+    def portable(self) -> dict[str, Any]:
+        """Return this config for a record: a data path below the current folder made relative.
+
+        Any other path is kept as its last name: a record names no place of a machine.
+        """
+        plain = self.plain()
+        path = plain["data"].get("path")
+        if not isinstance(path, str):
+            return plain
+        resolved, here = Path(path).resolve(), Path.cwd().resolve()
+        inside = resolved.is_relative_to(here)
+        kept = resolved.relative_to(here).as_posix() if inside else resolved.name
+        return {**plain, "data": {**plain["data"], "path": kept}}
 
     def sha256(self) -> str:
         """Return the hash of the config's canonical JSON: equal configs, equal hash."""

@@ -70,15 +70,23 @@ def _read(path: Path, model: type[Read]) -> Read:
         raise UsageError(str(path), f"is damaged ({first})", "train it again") from None
 
 
-def score(config: RunConfig, checkpoint: Path, *, split: str) -> dict[str, float]:
+def score(
+    config: RunConfig, checkpoint: Path, *, split: str, data: RunData | None = None
+) -> dict[str, float]:
     """Return loss and every metric of the task on ``validation`` or ``test``.
 
     For a whole module: what its ``validation_step`` or ``test_step`` logs.
 
+    Args:
+        config: the run.
+        checkpoint: its weights.
+        split: which rows.
+        data: from `open_data`, with the test rows if they are wanted; None opens them here.
+
     Raises:
         UsageError: if the checkpoint does not fit, or there is no such split.
     """
-    data = open_data(config, with_test=split == "test")
+    data = open_data(config, with_test=split == "test") if data is None else data
     with steady_threads(config.trainer.threads):
         module = restore(config, checkpoint, data)
         if isinstance(module, SupervisedModule):

@@ -60,7 +60,7 @@ def train(
         seed_everything(derive(config.seed, "init"))
         with _memory_failures():
             module = build_module(config, data)
-        (folder / "config.json").write_text(json.dumps(config.plain(), indent=2) + "\n")
+        (folder / "config.json").write_text(json.dumps(config.portable(), indent=2) + "\n")
         if data.prepared is not None:
             text = data.prepared.fitted.model_dump_json(indent=2)
             (folder / "preparation.json").write_text(text + "\n")

@@ -432,7 +432,7 @@ def test_ctrl_c_exits_130_without_a_traceback(cli, monkeypatch) -> None:
 
 
 def test_an_interrupted_run_names_the_command_that_was_typed(monkeypatch) -> None:
-    from hpo.cli import _again
+    from hpo.verbs.search import _again
 
     monkeypatch.setattr("sys.argv", ["hpo", "run", "a b.yaml", "--set", "x={low: 1}"])
     assert _again("a b.yaml") == "hpo run 'a b.yaml' --set 'x={low: 1}'"

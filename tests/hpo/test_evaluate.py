@@ -1,10 +1,16 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from hpo.errors import StudyError, UsageError
+from hpo.errors import RefusedError, StudyError, UsageError
 from hpo.evaluate import check_file, evaluate_study
+from hpo.layout import StudyFolder
 from hpo.listing import load_best
+from hpo.retrain import retrain
+from hpo.spec import load_study
+from hpo.study import run_study
+from hpo.tables import retrained_lines
 from lightning_modules.checkpoint import file_sha256
 
 
@@ -63,3 +69,57 @@ def test_the_file_that_was_recorded_passes(copied) -> None:
 def test_another_metric_than_the_task_has_is_refused(copied) -> None:
     with pytest.raises(UsageError, match=r"multiclass has no metric 'rmse'"):
         evaluate_study(copied, test=False, overrides=("objective.metric=rmse",))
+
+
+@pytest.fixture
+def on_table(tmp_path: Path) -> tuple[StudyFolder, Path]:
+    """A study on a CSV file, and the file."""
+    table = tmp_path / "table.csv"
+    rows = [f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(60)]
+    table.write_text("\n".join(["a,b,y", *rows]) + "\n")
+    study = {
+        "name": "table",
+        "task": {"kind": "binary"},
+        "data": {"source": "csv", "path": str(table), "target": "y"},
+        "model": {"family": "mlp", "width": {"choices": [4, 8]}, "n_layers": 1},
+        "trainer": {"max_epochs": 1},
+        "budget": {"trials": 1},
+    }
+    return run_study(load_study(study), tmp_path / "results").folder, table
+
+
+def change_last_row(table: Path) -> None:
+    table.write_text(table.read_text().removesuffix("yes\n") + "no\n")
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_data_that_changed_are_refused_and_the_test_split_stays_shut(on_table, test: bool) -> None:
+    folder, table = on_table
+    change_last_row(table)
+    told = r"^table: these are not the data that the study was made on:\n  data_sha256: .* → "
+    with pytest.raises(RefusedError, match=told):
+        evaluate_study(folder, test=test)
+    assert load_best(folder).test["opened"] == 0
+    assert not folder.evaluation.exists()
+
+
+def test_another_split_of_the_same_data_is_refused(on_table) -> None:
+    folder, _ = on_table
+    with pytest.raises(RefusedError, match=r"\n  split_sha256: .* → .*; restore them, or run a"):
+        evaluate_study(folder, test=True, overrides=("data.split_seed=5",))
+
+
+def test_retraining_on_data_that_changed_compares_nothing(on_table, tmp_path) -> None:
+    folder, table = on_table
+    change_last_row(table)
+    done = retrain(folder.best_config, tmp_path / "run")
+    assert [line.partition(":")[0] for line in done.changed] == ["data_sha256", "split_sha256"]
+    assert "on other data (data_sha256: " in retrained_lines(done)[1]
+
+
+def test_no_file_of_a_trial_names_the_place_of_its_data(on_table, tmp_path) -> None:
+    folder, _ = on_table
+    for name in ("config.json", "result.json"):
+        assert str(tmp_path) not in (folder.trial(0) / name).read_text()
+    again = retrain(folder.trial(0) / "config.json", tmp_path / "run")
+    assert again.result.value == load_best(folder).metric["value"]

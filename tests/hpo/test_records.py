@@ -14,7 +14,6 @@ from hpo.layout import StudyFolder
 from hpo.records import (
     TrialRecord,
     config_sha256,
-    portable_config,
     ranked,
     read_record,
     read_trials,
@@ -189,31 +188,6 @@ def test_a_negative_number_stays_a_number_in_the_leaderboard(
     record = make_record(value=-1.5, params={"shift": -2})
     write_leaderboard(folder, [record], direction="minimize", metric="m")
     assert (rows(folder)[0]["m"], rows(folder)[0]["shift"]) == ("-1.5", "-2")
-
-
-def test_a_data_path_below_the_current_folder_is_made_relative(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for path in (str(tmp_path / "data" / "x.csv"), "data/x.csv", "./data/../data/x.csv"):
-        config = {"data": {"source": "csv", "path": path}}
-        assert portable_config(config)["data"] == {"source": "csv", "path": "data/x.csv"}
-        assert config["data"]["path"] == path
-
-
-def test_a_data_path_elsewhere_is_kept_as_its_last_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    config = {"data": {"path": str(tmp_path / "secret" / "x.csv")}}
-    assert portable_config(config) == {"data": {"path": "x.csv"}}
-
-
-@pytest.mark.parametrize("config", [{}, {"data": {"source": "iris"}}, {"data": {"path": None}}])
-def test_a_config_without_data_path_is_left_alone(config: dict[str, Any]) -> None:
-    assert portable_config(config) == config
 
 
 def test_the_hash_of_a_config_is_the_run_configs_own() -> None:

@@ -119,10 +119,24 @@ def test_a_retrained_config_is_held_against_its_record(finished, recorded, verdi
         folder=Path("x"),
         result=record.run,
         recorded=record.value if recorded == "same" else recorded,
+        changed=[],
     )
     lines = retrained_lines(done)
     assert lines[0].startswith(f"accuracy {record.value!r} at epoch ")
     assert lines[1:] == ([] if verdict is None else [f"recorded {done.recorded!r}: {verdict}"])
+
+
+def test_values_on_other_data_are_not_compared(finished) -> None:
+    record = finished.records[3]
+    done = Retrained(
+        config=RunConfig.model_validate(record.config),
+        folder=Path("x"),
+        result=record.run,
+        recorded=record.value,
+        changed=["data_sha256: a… → b…"],
+    )
+    told = f"recorded {record.value!r}, on other data (data_sha256: a… → b…): not comparable"
+    assert retrained_lines(done)[1:] == [told]
 
 
 @pytest.mark.parametrize("opened", [0, 1, 2])

@@ -1,6 +1,8 @@
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -304,3 +306,41 @@ def test_a_family_of_ours_on_a_users_data_module_keeps_its_optimizer(own: dict[s
 def test_the_json_schema_can_be_written() -> None:
     make: Callable[[], dict[str, Any]] = RunConfig.model_json_schema
     assert set(make()["properties"]) == set(RunConfig.model_fields)
+
+
+def csv_config(path: str) -> RunConfig:
+    data = {"source": "csv", "path": path, "target": "y"}
+    return RunConfig.model_validate(
+        {"task": {"kind": "binary"}, "data": data, "model": {"family": "mlp"}}
+    )
+
+
+def test_a_record_has_a_data_path_relative_to_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (str(tmp_path / "data" / "x.csv"), "data/x.csv", "./data/../data/x.csv"):
+        config = csv_config(path)
+        assert config.portable()["data"]["path"] == "data/x.csv"
+        assert config.plain()["data"]["path"] == path
+
+
+def test_a_record_keeps_the_last_name_of_a_data_path_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    portable = csv_config(str(tmp_path / "secret" / "x.csv")).portable()
+    assert portable["data"]["path"] == "x.csv"
+    assert str(tmp_path) not in json.dumps(portable)
+
+
+def test_a_config_without_a_data_path_is_portable_as_it_is() -> None:
+    config = RunConfig.model_validate(
+        {
+            "task": {"kind": "multiclass"},
+            "data": {"source": "iris"},
+            "model": {"family": "mlp"},
+        }
+    )
+    assert config.portable() == config.plain()

@@ -1,0 +1,78 @@
+"""Verbs that use one config: train it again, measure it, predict with it."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpo.answer import answer, answer_json, say
+from hpo.layout import find_study
+from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="best_config.json, or YAML.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set seed=N.")] = None,
+    sets: Sets = None,
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Train one config, as a record holds it."""
+    say("loading torch…")
+    load_plugins(plugin)
+    from hpo.retrain import retrain
+    from hpo.tables import retrained_lines
+
+    overrides = [*(sets or []), *([] if seed is None else [f"seed={seed}"])]
+    done = retrain(config, output, overrides=overrides)
+    if as_json:
+        result = {
+            "folder": str(done.folder),
+            "recorded": done.recorded,
+            "data_changed": done.changed,
+            **done.result.plain(),
+        }
+        answer_json("train", result)
+        return
+    for line in retrained_lines(done):
+        say(line)
+    answer(str(done.folder))
+
+
+def evaluate(
+    study: StudyName,
+    test: Annotated[bool, typer.Option("--test", help="Open the test split; counted.")] = False,
+    sets: Sets = None,
+    plugin: Plugins = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Measure a study's best checkpoint on validation, or on the test split."""
+    say("loading torch…")
+    load_plugins(plugin)
+    from hpo.evaluate import evaluate_study
+    from hpo.tables import evaluation_lines
+
+    folder = find_study(study, results)
+    done = evaluate_study(folder, test=test, overrides=tuple(sets or ()))
+    if as_json:
+        answer_json("evaluate", asdict(done))
+    else:
+        answer("\n".join(evaluation_lines(done)))
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or best config.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="CSV, NPY, NPZ, or -.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file.")] = None,
+    probabilities: Annotated[bool, typer.Option(help="One column per class too.")] = False,
+    plugin: Plugins = None,
+) -> None:
+    """Predict rows with a trained model; CSV out."""
+    load_plugins(plugin)
+    from hpo.predict import write_predictions
+
+    write_predictions(model, Path(source), output or sys.stdout, probabilities=probabilities)

@@ -1,0 +1,47 @@
+"""Options and arguments that several verbs take, and what they load."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpo.layout import DEFAULT_RESULTS
+
+Results = Annotated[
+    Path, typer.Option("--results", envvar="HPO_RESULTS", help="The folder of all studies.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Fix a setting, or open one; repeatable."),
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="FILE_OR_MODULE", help="Your own code; repeatable."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL", envvar="HPO_STORAGE", help="An Optuna storage."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or folder.")]
+StudyFile = Annotated[
+    str, typer.Argument(metavar="STUDY_FILE", help="A path, or the name of a shipped study.")
+]
+RESULTS = Path(DEFAULT_RESULTS)
+
+
+def load(study_file: str, sets: list[str] | None, plugin: list[str] | None) -> Any:
+    """Return the study of a file, with its overrides and plugins."""
+    from hpo.spec import load_study
+
+    load_plugins(plugin)
+    return load_study(study_file, sets or ())
+
+
+def load_plugins(names: list[str] | None) -> None:
+    """Load the plugins of installed packages, then those that were named."""
+    from lightning_modules.plugins import load_entry_points, load_plugin
+
+    load_entry_points()
+    for name in names or ():
+        load_plugin(name)

@@ -1,0 +1,113 @@
+"""Verbs that search: make a study file, check it, run it."""
+
+import json
+import shlex
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpo.answer import answer, answer_json, say
+from hpo.errors import UsageError
+from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, Storage, StudyFile, load
+
+
+def init(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A CSV file or a folder.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output")] = Path("study.yaml"),
+) -> None:
+    """Look at a CSV or a folder of images and write a study file for it."""
+    from hpo.init import draft_study, write_draft
+
+    write_draft(draft_study(data, target=target, name=name), output)
+    answer(str(output))
+    say(f"next: hpo check {output}     see what it would try")
+    say("      hpo run" + ("" if str(output) == "study.yaml" else f" {output}"))
+
+
+def check(
+    study_file: StudyFile = "study.yaml",
+    sets: Sets = None,
+    plugin: Plugins = None,
+    as_json: Json = False,
+) -> None:
+    """Validate a study, show three of its configs, train one batch of every family."""
+    spec = load(study_file, sets, plugin)
+    from hpo.check import check_study, report
+
+    checked = check_study(spec)
+    if as_json:
+        samples = [one.config.plain() for one in checked.samples]
+        tried = [
+            {**asdict(one), "family": one.config.family, "config": one.config.plain()}
+            for one in checked.tried
+        ]
+        answer_json("check", {"study": spec.name, "samples": samples, "families": tried})
+    else:
+        report(checked, answer)
+        say(f"next: hpo run {study_file}")
+
+
+def run(
+    study_file: StudyFile = "study.yaml",
+    sets: Sets = None,
+    trials: Annotated[int | None, typer.Option(help="Same as --set budget.trials=N.")] = None,
+    time: Annotated[str | None, typer.Option(help="Same as --set budget.time=10m.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as --set search.seed=N.")] = None,
+    name: Annotated[str | None, typer.Option(help="Same as --set name=NAME.")] = None,
+    plugin: Plugins = None,
+    storage: Storage = None,
+    results: Results = RESULTS,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Trials at once; default: cores / threads. 0: this process."),
+    ] = None,
+    allow_change: Annotated[
+        bool, typer.Option(help="Resume with other settings all the same; recorded.")
+    ] = False,
+    plain: Annotated[bool, typer.Option(help="Lines instead of a live view.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but the answer.")] = False,
+    events: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Write events as JSON Lines.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Search: create a study or go on with it, up to its total budget. Prints the best config."""
+    if as_json and events == "-":
+        raise UsageError("", "--json and --events - both write the answer", "--events FILE")
+    shorthands = {"budget.trials": trials, "budget.time": time, "search.seed": seed, "name": name}
+    short = [f"{path}={value}" for path, value in shorthands.items() if value is not None]
+    if not quiet:
+        say("loading torch…")
+    spec = load(study_file, [*(sets or []), *short], plugin)
+    from hpo.running import Terminal, run_in_terminal
+
+    terminal = Terminal(
+        plain=plain,
+        quiet=quiet or as_json,
+        answers=not as_json and events != "-",
+        events=events,
+        command=_again(study_file),
+    )
+    outcome = run_in_terminal(
+        spec, results, terminal, storage=storage, workers=workers, allow_change=allow_change
+    )
+    code = 0 if outcome.signal is None else 128 + outcome.signal
+    if outcome.signal is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a late Ctrl-C has nothing left to stop
+    best = outcome.folder.best_config
+    if as_json:
+        record = json.loads(best.read_text(encoding="utf-8")) if best.exists() else None
+        answer_json("run", {"path": str(best), "best": record}, exit_code=code)
+    if code:
+        raise typer.Exit(code)
+
+
+def _again(study_file: str) -> str:
+    """Return the command that resumes: the one that was typed."""
+    return "hpo " + shlex.join(sys.argv[1:]) if len(sys.argv) > 1 else f"hpo run {study_file}"
