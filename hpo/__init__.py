@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpo.spec import StudySpec, load_study
     from hpo.study import run_study
     from lightning_modules.config import RunConfig
+    from lightning_modules.data.arrays import give_arrays
     from lightning_modules.plugins import data_module, family, lightning_module, metric, source
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "TrialRecord": "hpo.records",
     "data_module": "lightning_modules.plugins",
     "family": "lightning_modules.plugins",
+    "give_arrays": "lightning_modules.data.arrays",
     "lightning_module": "lightning_modules.plugins",
     "load_study": "hpo.spec",
     "metric": "lightning_modules.plugins",
@@ -45,6 +47,7 @@ __all__ = [
     "TrialRecord",
     "data_module",
     "family",
+    "give_arrays",
     "lightning_module",
     "load_study",
     "metric",

@@ -49,6 +49,7 @@ class Study:
     ) -> None:
         self._results = Path(results)
         self._storage = storage
+        self._module, self._given = module, data
         if isinstance(space, Mapping):
             space = _with_module(_with_data(space, data, name), module)
         elif module is not None or data is not None:
@@ -60,18 +61,46 @@ class Study:
         """Where the records are."""
         return StudyFolder(self._results / self.spec.name)
 
-    def run(self, *, observers: tuple[Observer, ...] = ()) -> BestConfig:
-        """Run to the end of the total budget, in this process; again means resume.
+    def run(self, *, workers: int = 0, observers: tuple[Observer, ...] = ()) -> BestConfig:
+        """Run to the end of the total budget; again means resume.
+
+        Args:
+            workers: how many trials are trained at once, each in a process of its own; 0 trains in
+                this process, where a debugger sees it.
+            observers: told of everything that happens.
 
         Raises:
             StudyError: if no trial is complete, interrupted studies included.
+            UsageError: if workers are asked for and module or data exist in this process alone.
         """
         from hpo.study import run_study
 
-        outcome = run_study(self.spec, self._results, storage=self._storage, observers=observers)
+        if workers:
+            self._reach_children()
+        outcome = run_study(
+            self.spec,
+            self._results,
+            storage=self._storage,
+            workers=workers,
+            observers=observers,
+        )
         if outcome.best is None:
             raise StudyError(self.spec.name, "no trial is complete", "run it again")
         return outcome.best
+
+    def _reach_children(self) -> None:
+        """Name the files that a child imports to find the user's classes."""
+        from lightning_modules.plugins import load_plugin
+
+        if self._given is not None and not isinstance(self._given, type):
+            raise UsageError("data", "arrays are in this process alone", "use workers=0")
+        for own in (self._module, self._given):
+            if own is None:
+                continue
+            if own.__module__ == "__main__" or "<locals>" in own.__qualname__:
+                what = f"{own.__name__} is defined in the program itself, which no child imports"
+                raise UsageError("workers", what, "move it to a file of its own, or use workers=0")
+            load_plugin(own.__module__)
 
 
 def _with_module(space: Mapping[str, Any], module: type | None) -> Mapping[str, Any]:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +16,7 @@ from hpo.errors import UsageError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
 from hpo.nodes import Scalar
+from hpo.reasons import reasons_of
 from hpo.records import TrialRecord, now_utc, ranked, read_record
 from hpo.spec import StudySpec
 from lightning_modules.result import RunResult
@@ -45,7 +48,7 @@ class BestConfig(BaseModel):
     expect: Json
     reproduce: Json
     null_because: dict[str, str]
-    """Why a value is null: its dotted path, and what fills it."""
+    """Why each null outside of ``config`` is null, by its dotted path."""
     created_utc: str
 
 
@@ -61,12 +64,20 @@ class BestWriter:
     freeze_text: str
     git: Json | None
     """The repository as it was when this call of the study began."""
+    plugins: Sequence[str]
+    """The user's own code, as it was named; records hold its last name."""
 
     @classmethod
     def of(
-        cls, spec: StudySpec, folder: StudyFolder, *, metric: str, direction: str
+        cls,
+        spec: StudySpec,
+        folder: StudyFolder,
+        *,
+        metric: str,
+        direction: str,
+        plugins: Sequence[str] = (),
     ) -> "BestWriter":
-        """Return the writer of the study in ``folder``."""
+        """Return the writer of the study in ``folder``; ``plugins`` are named in its commands."""
         return cls(
             spec=spec,
             folder=folder,
@@ -75,6 +86,7 @@ class BestWriter:
             uuid=json.loads(folder.fingerprint.read_text(encoding="utf-8"))["uuid"],
             freeze_text=folder.environment.read_text(encoding="utf-8"),
             git=git_state(),
+            plugins=plugins,
         )
 
     def write(self, records: Sequence[TrialRecord], *, time_s: float) -> bool:
@@ -98,42 +110,52 @@ class BestWriter:
     def describe(
         self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float
     ) -> BestConfig:
-        """Return the best config of ``records``, which ``best`` is of."""
+        """Return the best config of ``records``, which ``best`` is of.
+
+        Raises:
+            TypeError: if ``best`` has no run, or a null of the record no reason: bugs of ours.
+        """
         run = best.run
         if run is None:
             raise TypeError("a best trial always has a run")
-        return BestConfig.model_validate(
-            {
-                "schema": BEST_SCHEMA,
-                "summary": self._summary(best, records),
-                "config": best.config,
-                "config_sha256": best.config_sha256,
-                "searched": sorted(best.params),
-                "metric": self._metric(run, records),
-                "test": {"opened": 0, "value": None},
-                "constraints": [],
-                "study": self._study(best, records, time_s=time_s),
-                "training": _training(best.config, run),
-                "seeds": self._seeds(best),
-                "data": _data(best.config, run),
-                "checkpoint": {
-                    "path": f"trials/{best.number:04d}/{run.checkpoint.path}",
-                    "sha256": run.checkpoint.sha256,
-                    "bytes": run.checkpoint.bytes,
-                    "weights_only": True,
-                },
-                "environment": describe(
-                    device=run.device,
-                    threads=best.config["trainer"]["threads"],
-                    freeze_text=self.freeze_text,
-                    git=self.git,
-                ),
-                "expect": {"same_machine_abs": 0.0, "other_machine_abs": 0.005},
-                "reproduce": {"train": "hpo train best_config.json"},
-                "null_because": _nulls(best.config, run),
-                "created_utc": now_utc(),
-            }
-        )
+        plain = self._plain(best, run, records, time_s=time_s)
+        default = default_of(records)
+        default_failed = default is not None and default.value is None
+        reasons = reasons_of(plain, default_failed=default_failed)
+        return BestConfig.model_validate({**plain, "null_because": reasons})
+
+    def _plain(
+        self, best: TrialRecord, run: RunResult, records: Sequence[TrialRecord], *, time_s: float
+    ) -> Json:
+        return {
+            "schema": BEST_SCHEMA,
+            "summary": self._summary(best, records),
+            "config": best.config,
+            "config_sha256": best.config_sha256,
+            "searched": sorted(best.params),
+            "metric": self._metric(run, records),
+            "test": {"opened": 0, "value": None},
+            "constraints": [],
+            "study": self._study(best, records, time_s=time_s),
+            "training": _training(best.config, run),
+            "seeds": self._seeds(best),
+            "data": _data(best.config, run),
+            "checkpoint": {
+                "path": f"trials/{best.number:04d}/{run.checkpoint.path}",
+                "sha256": run.checkpoint.sha256,
+                "bytes": run.checkpoint.bytes,
+                "weights_only": True,
+            },
+            "environment": describe(
+                device=run.device,
+                threads=best.config["trainer"]["threads"],
+                freeze_text=self.freeze_text,
+                git=self.git,
+            ),
+            "expect": {"same_machine_abs": 0.0, "other_machine_abs": 0.005},
+            "reproduce": {"train": _train_command(self.plugins)},
+            "created_utc": now_utc(),
+        }
 
     def _previous(self) -> BestConfig | None:
         """Return what the file holds; None if there is none, or it was damaged."""
@@ -152,7 +174,7 @@ class BestWriter:
     def _metric(self, run: RunResult, records: Sequence[TrialRecord]) -> Json:
         n_rows = run.data.n_rows.get("validation")
         default = default_of(records)
-        share = self.metric in SHARE_METRICS and n_rows
+        share = self.metric in SHARE_METRICS and n_rows and 0 <= run.value <= 1
         return {
             "name": self.metric,
             "direction": self.direction,
@@ -198,6 +220,8 @@ class BestWriter:
         run = best.run
         n_rows = run.data.n_rows.get("validation") if run else None
         if self.metric not in SHARE_METRICS or not n_rows or best.value is None:
+            return None
+        if not 0 <= best.value <= 1:  # a module of the user's own may log per cent
             return None
         low, _ = wilson(best.value, n_rows)
         near = [
@@ -268,6 +292,16 @@ def wilson(share: float, n: int) -> list[float]:
     return [round(max(centre - spread, 0.0), 6), round(min(centre + spread, 1.0), 6)]
 
 
+def _train_command(plugins: Sequence[str]) -> str:
+    """Return what trains the config again, plugins by their last names: records name no place."""
+    names = [Path(plugin).name for plugin in plugins]
+    return shlex.join(["hpo", "train", "best_config.json", *_each("--plugin", names)])
+
+
+def _each(option: str, values: Sequence[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
 def _others(run: RunResult, metric: str) -> Json:
     """Return the other metrics of the same validation, by their plain names."""
     plain = {name.removeprefix("val/"): value for name, value in run.metrics.items()}
@@ -307,17 +341,3 @@ def _data(config: Json, run: RunResult) -> Json:
         "preparation_sha256": data.preparation_sha256,
         "classes": len(data.classes) if data.classes else None,
     }
-
-
-def _nulls(config: Json, run: RunResult) -> dict[str, str]:
-    reasons = {
-        "metric.seeds": "one seed was trained; more seeds are not evaluated yet",
-        "test.value": "the test split was not opened; hpo evaluate STUDY --test opens it",
-        "training.cohort": "the trial was trained alone",
-    }
-    if run.data.sha256 is None:
-        own = "the data module is the user's own and tells no fingerprint"
-        reasons |= {"data.sha256": own, "data.n": own}
-    if run.latency_ms is None:
-        reasons["training.latency_ms"] = "a module of the user's own is not timed"
-    return reasons

@@ -12,7 +12,7 @@ from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.plugins import load_plugin
 from lightning_modules.probe import try_config
 from lightning_modules.result import Listener
-from lightning_modules.train import train
+from lightning_modules.train import refuse_precision, train
 from lightning_modules.watch import Abandoned
 
 KEPT_PREPARATIONS = 4
@@ -42,7 +42,7 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
 
 
 def probe(order: ProbeOrder) -> ProbeEnd:
-    """Train a few batches of each config of ``order``; a user's mistake is part of the answer."""
+    """Try the configs of ``order``; a user's mistake is part of the answer."""
     try:
         for plugin in order.plugins:
             load_plugin(plugin)
@@ -51,6 +51,9 @@ def probe(order: ProbeOrder) -> ProbeEnd:
             asdict(try_config(config, prepared_data(config), n_batches=order.n_batches))
             for config in configs
         ]
+        for config in map(RunConfig.model_validate, order.others):
+            refuse_precision(config)
+            prepared_data(config)
         return ProbeEnd(probes=probes, data=data_hashes(configs[0]))
     except HpoError as error:
         mistake = (error.where, error.what, error.hint)

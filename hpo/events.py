@@ -50,6 +50,10 @@ class EventsObserver:
         """Write ``trial_given_back``."""
         self._write("trial_given_back", trial=number)
 
+    def warned(self, text: str) -> None:
+        """Write ``warning``."""
+        self._write("warning", what=text)
+
     def study_ended(self, end: StudyEnd) -> None:
         """Write ``study_finished``."""
         best = None if end.best is None else end.best.number

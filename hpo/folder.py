@@ -60,16 +60,22 @@ def refuse(folder: StudyFolder, found: Sequence[str]) -> None:
 
 def record_changes(
     folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None], found: Sequence[str]
-) -> None:
-    """Record changes that were allowed, and changed code of plugins, which always is."""
+) -> list[str]:
+    """Record changes that were allowed, and changed code of plugins, which always is.
+
+    Returns what was recorded, for the user to know.
+    """
     stored, plugins = _stored(folder), _plugin_hashes()
-    changed = [*found, *(["plugins: their code"] if plugins != stored["plugins"] else [])]
+    known = stored["plugins"].values()
+    names = [name for name, digest in plugins.items() if digest not in known]
+    changed = [*found, *(f"plugin {name}: its code" for name in names)]
     if not changed:
-        return
+        return []
     changes = [*stored["changes"], {"utc": now_utc(), "what": changed}]
     hashes = {"space_sha256": spec.space.sha256(), **data}
     write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
     write_text(folder.study_file, spec.text())
+    return changed
 
 
 def _stored(folder: StudyFolder) -> dict[str, Any]:

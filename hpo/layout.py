@@ -84,16 +84,35 @@ class StudyFolder:
     def trial_folders(self) -> list[Path]:
         """Return the folders of all trials, by number."""
         folder = self.path / "trials"
-        return sorted(path for path in folder.glob("[0-9]*") if path.is_dir())
+        found = [path for path in folder.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
+        return sorted(found, key=lambda path: int(path.name))
+
+    def refuse_place(self) -> None:
+        """Check that the folder can be made; make nothing.
+
+        Raises:
+            EnvironmentFault: if something above it is no folder, or cannot be written.
+        """
+        above = next(place for place in self.path.absolute().parents if place.exists())
+        if not above.is_dir():
+            raise EnvironmentFault(str(above), "is no folder", "name another with --results")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise EnvironmentFault(str(above), "cannot be written", "name another with --results")
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Own the study while it runs: one supervisor at a time.
+        """Make the folder if there is none, and own it: one supervisor at a time.
 
         Raises:
-            EnvironmentFault: if another process owns it; it is named.
+            EnvironmentFault: if another process owns it, which is named; if it cannot be written.
         """
-        with (self.path / LOCK).open("a+") as stream:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / LOCK).open("a+")
+        except OSError as error:
+            hint = "name another with --results"
+            raise EnvironmentFault(str(self.path), str(error.strerror), hint) from None
+        with lock as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -111,7 +130,13 @@ class StudyFolder:
 
 
 def find_studies(results: Path) -> list[StudyFolder]:
-    """Return the studies under ``results``, by name."""
+    """Return the studies under ``results``, by name.
+
+    Raises:
+        UsageError: if ``results`` is a file.
+    """
+    if results.is_file():
+        raise UsageError(str(results), "is a file", "name a folder of studies with --results")
     files = sorted(results.glob("*/study.yaml"))
     return [StudyFolder(file.parent) for file in files]
 

@@ -54,6 +54,10 @@ class LinesObserver:
         self._running.pop(number, None)
         self._print(f"  trial {number:3d}  given back: it will be trained when the study goes on")
 
+    def warned(self, text: str) -> None:
+        """Say it."""
+        self._print(f"  warning: {text}")
+
     def study_ended(self, end: StudyEnd) -> None:
         """Nothing: the summary is the command's own."""
 

@@ -12,7 +12,7 @@ from hpo.best import BestConfig, default_of
 from hpo.errors import StudyError, UsageError
 from hpo.files import dump_json, dump_yaml
 from hpo.layout import StudyFolder, find_studies
-from hpo.records import TrialRecord, ranked, read_record, read_trials
+from hpo.records import Fingerprint, Read, TrialRecord, ranked, read_record, read_trials
 from hpo.words import counts
 from lightning_modules.registry import suggest
 
@@ -29,6 +29,8 @@ class StudyLine:
     best: float | None
     default: float | None
     seconds: float
+    damaged: list[str]
+    """The records that could not be read: which, and what is wrong with them."""
 
 
 def list_studies(results: Path) -> list[StudyLine]:
@@ -37,20 +39,35 @@ def list_studies(results: Path) -> list[StudyLine]:
 
 
 def _line(folder: StudyFolder) -> StudyLine:
-    records = read_trials(folder)
-    best = load_best(folder) if folder.best_config.exists() else None
+    """Return the line of a study; one damaged file does not hide it, or the others."""
+    damaged: list[str] = []
+    found = [_sound(path / "result.json", TrialRecord, damaged) for path in folder.trial_folders()]
+    records = [record for record in found if record is not None]
+    best = _sound(folder.best_config, BestConfig, damaged)
+    fingerprint = _sound(folder.fingerprint, Fingerprint, damaged)
     default = default_of(records)
-    created = json.loads(folder.fingerprint.read_text(encoding="utf-8"))["created_utc"]
     return StudyLine(
         name=folder.name,
-        created_utc=created,
+        created_utc=fingerprint.created_utc if fingerprint else "",
         trials=counts(records),
         metric=best.metric["name"] if best else None,
         direction=best.metric["direction"] if best else None,
         best=best.metric["value"] if best else None,
         default=default.value if default else None,
         seconds=sum(record.seconds for record in records),
+        damaged=damaged,
     )
+
+
+def _sound(path: Path, model: type[Read], damaged: list[str]) -> Read | None:
+    """Return the record in a file, None if there is none; say in ``damaged`` what is wrong."""
+    if not path.is_file():
+        return None
+    try:
+        return read_record(path, model)
+    except UsageError as error:
+        damaged.append(f"{error.where}: {error.what}")
+        return None
 
 
 def load_best(folder: StudyFolder) -> BestConfig:

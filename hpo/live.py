@@ -65,6 +65,10 @@ class LiveObserver:
         """Take the trial off the screen."""
         self._forget(number)
 
+    def warned(self, text: str) -> None:
+        """Say it above the screen, where it stays."""
+        self._live.console.print(Text(f"warning: {text}", style="yellow"))
+
     def study_ended(self, end: StudyEnd) -> None:
         """Close the screen."""
         self.close()

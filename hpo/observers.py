@@ -65,6 +65,10 @@ class Observer(Protocol):
         """Take note that a trial stopped and waits."""
         ...
 
+    def warned(self, text: str) -> None:
+        """Take note of something that the user should know; the study goes on."""
+        ...
+
     def study_ended(self, end: StudyEnd) -> None:
         """Take note that this call is over."""
         ...

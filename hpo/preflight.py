@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hpo.errors import UsageError
 from hpo.protocol import ProbeOrder
+from hpo.space import SECTIONS
 from hpo.spec import StudySpec
 from hpo.workers import Workers
 from lightning_modules.config import RunConfig
@@ -32,21 +33,26 @@ class Preflight:
 
 
 def try_families(spec: StudySpec, workers: Workers, *, n_batches: int = 1) -> Preflight:
-    """Train some batches of every family's default config.
+    """Train some batches of every family's default config; prepare what else is searched of data.
 
     Raises:
-        UsageError: if one does not train, or does not log the objective's metric.
+        UsageError: if one does not train, or does not log the objective's metric; if the data
+            cannot be prepared in one of the ways that are searched, or this machine cannot
+            compute in a precision that is.
     """
     configs = [spec.space.resolve(default.params) for default in spec.space.defaults()]
     end = workers.probe(
         ProbeOrder(
             configs=[config.plain() for config in configs],
+            others=[config.plain() for config in _others(spec, configs)],
             plugins=[plugin.name for plugin in loaded_plugins()],
             n_batches=n_batches,
         )
     )
     if end.mistake is not None:
-        raise UsageError(*end.mistake)
+        where, what, hint = end.mistake
+        known = where.partition(".")[0] in SECTIONS
+        raise UsageError(spec.space.where(where) if known else where, what, hint)
     tried = [
         Tried(
             config=config,
@@ -57,3 +63,20 @@ def try_families(spec: StudySpec, workers: Workers, *, n_batches: int = 1) -> Pr
         for config, probe in zip(configs, end.probes, strict=True)
     ]
     return Preflight(tried=tried, data=end.data)
+
+
+def _others(spec: StudySpec, tried: list[RunConfig]) -> list[RunConfig]:
+    """Return one config for every searched preparation and precision that no default shows."""
+    seen = {_what_depends_on_data_and_machine(config) for config in tried}
+    found = []
+    for config in spec.space.corners():
+        mark = _what_depends_on_data_and_machine(config)
+        if mark not in seen:
+            seen.add(mark)
+            found.append(config)
+    return found
+
+
+def _what_depends_on_data_and_machine(config: RunConfig) -> str:
+    trainer = config.trainer
+    return f"{config.data.model_dump_json()} {trainer.precision} {trainer.accelerator}"

@@ -32,7 +32,10 @@ def _say(model: type[BaseModel], values: Mapping[str, Any], error: Any) -> Itera
         yield loc, "unknown key", suggest(loc[-1], known_keys(model, values, loc[:-1]))
     elif kind == "missing":
         yield loc, "is missing", "this setting has no default"
-    elif kind in ("tag_missing", "tag_unknown", "tag_mapping", "range"):
+    elif kind == "tag_unknown":
+        what, _, hint = message.partition("; ")
+        yield _place_of_tag(values, loc, error["ctx"]["tag"]), what, hint
+    elif kind in ("tag_missing", "tag_mapping"):
         what, _, hint = message.partition("; ")
         yield loc, what, hint
     elif kind == "value_error":
@@ -45,6 +48,13 @@ def _say(model: type[BaseModel], values: Mapping[str, Any], error: Any) -> Itera
             f"{_short(error['input'])} does not fit",
             told.replace("input should", "it should"),
         )
+
+
+def _place_of_tag(values: Any, loc: tuple[str, ...], tag: str) -> tuple[str, ...]:
+    """Return the path of the tag of the section ``loc``, or ``loc`` where a bare name stands."""
+    for part in loc:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return (*loc, tag) if isinstance(values, Mapping) else loc
 
 
 def _short(value: Any) -> str:

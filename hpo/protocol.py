@@ -35,9 +35,12 @@ class TrialEnd(Settings):
 
 
 class ProbeOrder(Settings):
-    """Train a few batches of each config."""
+    """Try some configs before a study trains any."""
 
     configs: list[dict[str, Any]]
+    """A few batches of each are trained."""
+    others: list[dict[str, Any]]
+    """Their data are prepared, and their precision is looked at; nothing is trained."""
     plugins: list[str]
     n_batches: int
 

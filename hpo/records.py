@@ -52,6 +52,19 @@ class TrialRecord(BaseModel):
         return None if self.run is None else self.run.value
 
 
+class Fingerprint(BaseModel):
+    """``fingerprint.json``: what all calls of a study must have in common."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_name: Literal["hpo.fingerprint/1"] = Field("hpo.fingerprint/1", alias="schema")
+    uuid: str
+    plugins: dict[str, str | None]
+    """The hash of every plugin's file, by the name that it was given with."""
+    changes: list[dict[str, Any]]
+    created_utc: str
+
+
 def write_trial(folder: StudyFolder, record: TrialRecord) -> None:
     """Write ``result.json`` of a trial: its presence means that the trial has ended."""
     write_json(
@@ -156,7 +169,9 @@ def hash_changes(stored: Mapping[str, Any], found: Mapping[str, str | None]) -> 
 
 
 def _short(digest: str | None) -> str:
-    return "none" if digest is None else f"{digest[:12]}…"
+    if digest is None:
+        return "none"
+    return digest if len(digest) <= 12 else f"{digest[:12]}…"
 
 
 def config_sha256(config: dict[str, Any]) -> str:

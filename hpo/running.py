@@ -21,6 +21,16 @@ from hpo.words import counts, duration, number
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the next commands need as well, ready to be typed: a blank before each, or nothing."""
+
+    place: str = ""
+    """``--results``, where it is not the default."""
+    plugins: str = ""
+    """``--plugin``, once for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Terminal:
     """How a study is shown."""
 
@@ -31,6 +41,7 @@ class Terminal:
     events: str | None
     command: str
     """What was typed; typed again, it resumes."""
+    options: Options
 
 
 def run_in_terminal(
@@ -65,7 +76,7 @@ def run_in_terminal(
     if outcome.best is not None and terminal.answers:
         answer(str(outcome.folder.best_config))
     if not terminal.quiet:
-        for line in hints(outcome, spec, terminal.command):
+        for line in hints(outcome, spec, terminal.command, terminal.options):
             say(line)
     return outcome
 
@@ -92,17 +103,23 @@ def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
     return [text + f", {tally['failed']} failed", *_best_lines(end)]
 
 
-def hints(outcome: StudyOutcome, spec: StudySpec, command: str) -> list[str]:
-    """Return the next commands."""
+def hints(outcome: StudyOutcome, spec: StudySpec, command: str, options: Options) -> list[str]:
+    """Return the next commands, with the options that this one was called with."""
     if outcome.signal is not None:
         return [f"interrupted; go on with:  {command}"]
-    if outcome.best is None:
+    best = outcome.best
+    if best is None:
         return []
+    place = options.place
     commands = {
-        f"hpo evaluate {spec.name} --test": "what is it worth on rows never touched?",
-        f"hpo best {spec.name}": "look at the config",
-        "hpo dashboard": "look at everything",
+        f"hpo evaluate {spec.name} --test{place}{options.plugins}": (
+            "what is it worth on rows never touched?"
+        ),
+        f"hpo best {spec.name}{place}": "look at the config",
+        f"hpo dashboard{place}": "look at everything",
     }
+    if (best.data["n"] or {}).get("test") == 0:
+        del commands[next(iter(commands))]
     width = max(map(len, commands)) + 4
     lines = [f"      {command:<{width}} {why}" for command, why in commands.items()]
     return ["next: " + lines[0].lstrip(), *lines[1:]]

@@ -1,11 +1,11 @@
 """Config models of the search: budget, samplers, pruners."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lightning_modules.registry import Registry
 from lightning_modules.settings import Settings, Tagged
@@ -35,7 +35,15 @@ def _duration(text: str) -> str:
     return text
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
+def _unit(value: Any) -> Any:
+    """Refuse a bare number, and say how it is written as seconds."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 1 <= value < 1e9:
+        return value
+    minutes = "" if value % 60 else f" or {value // 60}m"
+    raise ValueError(f"{value} is no duration; write {value}s{minutes}")
+
+
+Duration = Annotated[str, BeforeValidator(_unit), AfterValidator(_duration)]
 """Text such as ``90s``, ``10m`` or ``1h30m``."""
 
 
@@ -49,7 +57,7 @@ class BudgetConfig(Settings):
     @model_validator(mode="after")
     def _limited(self) -> "BudgetConfig":
         if self.trials is None and self.epochs is None and self.time is None:
-            raise PydanticCustomError("range", "has no limit; set trials, epochs or time")
+            raise ValueError("has no limit; set trials, epochs or time")
         return self
 
     @property
@@ -182,11 +190,14 @@ class SearchConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _names(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        return {
-            key: {"name": value}
-            if key in ("sampler", "pruner") and isinstance(value, str)
-            else value
-            for key, value in values.items()
-        }
+        return spelled_out(values) if isinstance(values, dict) else values
+
+
+def spelled_out(search: Mapping[str, Any]) -> dict[str, Any]:
+    """Return raw settings of the search with the bare name of a sampler or pruner as a mapping.
+
+    >>> spelled_out({"pruner": "median", "seed": 1})
+    {'pruner': {'name': 'median'}, 'seed': 1}
+    """
+    bare = [key for key in ("sampler", "pruner") if isinstance(search.get(key), str)]
+    return {**search, **{key: {"name": search[key]} for key in bare}}

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from hpo.errors import Problem, SpecError, UsageError
 from hpo.files import Document, RawPath, dump_yaml, parse_value, read_document
 from hpo.problems import config_problems
-from hpo.search import BudgetConfig, SearchConfig
+from hpo.search import BudgetConfig, SearchConfig, spelled_out
 from hpo.space import SECTIONS, SearchSpace
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Settings
@@ -175,10 +175,30 @@ def override_document(document: Document, override: str) -> Document:
         value = parse_value(text)
     except UsageError as error:
         raise UsageError(f"--set {override}", error.what, error.hint) from None
-    values = _set(document.values, keys, value, f"--set {override}")
-    raw = _raw(values, keys)
+    before = _with_search_spelled_out(document.values, keys)
+    values = _set(before, keys, value, f"--set {override}")
+    raw = _first_new(before, _raw(values, keys))
     kept = {place: at for place, at in document.origins.items() if place[: len(raw)] != raw}
     return replace(document, values=values, origins={**kept, raw: f"--set {override}"})
+
+
+def _with_search_spelled_out(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Return ``values`` so that something can be set below the bare name of a sampler or pruner."""
+    search = values.get("search")
+    if keys[0] != "search" or len(keys) < 3 or not isinstance(search, Mapping):
+        return values
+    return {**values, "search": spelled_out(search)}
+
+
+def _first_new(node: Any, raw: RawPath) -> RawPath:
+    """Return ``raw`` up to the first key that is not below ``node`` yet."""
+    for depth, key in enumerate(raw, 1):
+        if not isinstance(node, Mapping):
+            break
+        if key not in node:
+            return raw[:depth]
+        node = node[key]
+    return raw
 
 
 def _raw(node: Any, keys: Sequence[str]) -> RawPath:
@@ -240,7 +260,7 @@ def _strategy_problems(
         return [Problem(space.where(path), what, hint) for path in unfair]
     if name == "gp" and any(parameter.branch for parameter in parameters):
         what = "gp does not model spaces with branches (one_of)"
-        return [Problem(f"{document.where(('search',))}: search.sampler", what, "use tpe")]
+        return [Problem(space.where("search.sampler"), what, "use tpe")]
     if not parameters:
         hint = "give at least one setting a range or choices, or use hpo train"
         return [Problem(document.name, "nothing to search", hint)]
@@ -249,7 +269,7 @@ def _strategy_problems(
             space.grid()
         except ValueError as error:
             place, _, what = str(error).rpartition(": ")
-            where = space.where(place) if place else f"{document.name}: search.sampler"
+            where = space.where(place or "search.sampler")
             return [Problem(where, what, "add choices or step, or use sampler: tpe")]
     return []
 

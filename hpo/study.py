@@ -82,7 +82,8 @@ def run_study(
             in this process cannot keep; nothing was created.
         RefusedError: if the study exists with another space, data, objective or seed, or the
             storage holds its trials and the folder is gone.
-        EnvironmentFault: if another supervisor runs it, or the storage cannot be opened.
+        EnvironmentFault: if another supervisor runs it, the folder cannot be made, or the storage
+            cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
     if not workers and _trial_limits(spec) != TrialLimits():
@@ -91,14 +92,19 @@ def run_study(
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers: Workers = Children(workers) if workers else InProcess()
+    folder.refuse_place()
     tried = None if folder.study_file.exists() else _preflight(spec, trainers)
-    folder.path.mkdir(parents=True, exist_ok=True)
     with folder.owned(), log_to(folder.log):
         made_here = tried is not None and not folder.study_file.exists()
+        changes: list[str] = []
         if made_here and tried is not None:
             create_folder(folder, spec, tried)
-        elif _finished_already(folder, spec, trainers, allow_change=allow_change):
-            return _as_it_was(folder, spec, default)
+        else:
+            found = settings_differ(folder, spec)
+            refuse(folder, [] if allow_change else found)
+            if _nothing_to_do(folder, spec):
+                return _as_it_was(folder, spec, default)
+            changes = _changes(folder, spec, trainers, found, allow_change=allow_change)
         with _nothing_left(folder, made_here):
             database = StudyStorage(
                 storage or sqlite_url(results / "storage.sqlite"),
@@ -110,24 +116,25 @@ def run_study(
             with _nothing_left(folder, made_here):
                 _refuse_leftovers(database, folder, made_here)
             watchers = [TensorBoardObserver(), *observers]
-            return _supervise(spec, folder, default, database, trainers, watchers)
+            study = _study_of(spec, folder, default)
+            return _supervise(study, spec, database, trainers, watchers, changes)
         finally:
             database.close()
 
 
-def _finished_already(
-    folder: StudyFolder, spec: StudySpec, workers: Workers, *, allow_change: bool
-) -> bool:
-    """Check that the folder was made with this study; return whether nothing is left to do."""
-    found = settings_differ(folder, spec)
-    refuse(folder, [] if allow_change else found)
-    if _nothing_to_do(folder, spec):
-        return True
+def _changes(
+    folder: StudyFolder,
+    spec: StudySpec,
+    workers: Workers,
+    found: Sequence[str],
+    *,
+    allow_change: bool,
+) -> list[str]:
+    """Check that the folder was made with these data; record and return what is another now."""
     data = _preflight(spec, workers)
-    found += data_differ(folder, data)
-    refuse(folder, [] if allow_change else found)
-    record_changes(folder, spec, data, found)
-    return False
+    all_found = [*found, *data_differ(folder, data)]
+    refuse(folder, [] if allow_change else all_found)
+    return record_changes(folder, spec, data, all_found)
 
 
 @contextmanager
@@ -170,7 +177,7 @@ def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> Stud
     metric, direction = default.objective.metric, default.objective.direction
     records = read_trials(folder)
     write_leaderboard(folder, records, direction=direction, metric=metric)
-    best = BestWriter.of(spec, folder, metric=metric, direction=direction)
+    best = _best_writer(spec, folder, default)
     best.catch_up(records, time_s=time_used(folder))
     end = StudyEnd(
         why="budget",
@@ -183,15 +190,25 @@ def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> Stud
     return StudyOutcome(folder=folder, end=end, signal=None)
 
 
+def _best_writer(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> BestWriter:
+    return BestWriter.of(
+        spec,
+        folder,
+        metric=default.objective.metric,
+        direction=default.objective.direction,
+        plugins=[plugin.name for plugin in loaded_plugins() if not plugin.installed],
+    )
+
+
 def _supervise(
+    study: Study,
     spec: StudySpec,
-    folder: StudyFolder,
-    default: RunConfig,
     database: StudyStorage,
     workers: Workers,
     observers: Sequence[Observer],
+    changes: Sequence[str],
 ) -> StudyOutcome:
-    study = _study_of(spec, folder, default)
+    folder = study.folder
     records = read_trials(folder)
     supervisor, total = _supervisor_of(study, spec, database, workers, records, observers)
     start = StudyStart(
@@ -204,6 +221,8 @@ def _supervise(
     )
     for observer in observers:
         observer.study_started(start)
+        for change in changes:
+            observer.warned(f"changed since the study began: {change}; trials may not compare")
     began = supervisor.time_s()
     with interruptible(supervisor.interrupt) as received:
         finish = supervisor.run()
@@ -252,7 +271,7 @@ def _supervisor_of(
         window=window,
     )
     limits, used = _limits(spec, proposals.limit), time_used(study.folder)
-    best = BestWriter.of(spec, study.folder, metric=study.metric, direction=study.direction)
+    best = _best_writer(spec, study.folder, spec.space.resolve(spec.space.defaults()[0].params))
     if records:
         write_leaderboard(study.folder, records, direction=study.direction, metric=study.metric)
         best.catch_up(records, time_s=used)
@@ -351,4 +370,9 @@ def _complain(finish: Finish, end: StudyEnd, spec: StudySpec) -> None:
         raise StudyError(spec.name, what, f"read trials/{first.number:04d}/traceback.txt")
     if end.best is None and finish.why == "budget":
         states = ", ".join(f"{r.number} {r.state}" for r in end.records[:5]) or "none ended"
-        raise StudyError(spec.name, f"no trial is complete ({states})", "raise the budget")
+        what, hint = f"no trial is complete ({states})", "raise the budget"
+        failed = [record for record in end.records if record.state == "failed"]
+        if failed:
+            what += f": {failed[0].reason}: {failed[0].what}"
+            hint = f"read traceback.txt or result.json in trials/{failed[0].number:04d}"
+        raise StudyError(spec.name, what, hint)

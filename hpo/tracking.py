@@ -69,6 +69,9 @@ class TensorBoardObserver:
     def batch_ended(self) -> None:
         """Nothing is shown of a batch."""
 
+    def warned(self, text: str) -> None:
+        """Nothing is shown of a warning."""
+
     def trial_ended(self, record: TrialRecord, *, best: bool) -> None:
         """Write parameters, final values and state: HParams shows a run that has all three."""
         writer = self._writers.pop(record.number)

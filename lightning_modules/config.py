@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from lightning_modules.data.config import SOURCES
+from lightning_modules.data.config import SOURCES, PrepareConfig, SourceConfig
 from lightning_modules.families import FAMILIES
 from lightning_modules.optim import OPTIMIZERS, SCHEDULES
 from lightning_modules.registry import suggest
-from lightning_modules.settings import Settings, Tagged, number, shape
-from lightning_modules.task import METRICS, TASKS, Direction
+from lightning_modules.settings import Settings, Tagged, conflict, number, shape
+from lightning_modules.task import CLASSIFICATION, METRICS, TASKS, Direction
 
 DEFAULT_BATCH_SIZE = 64
 
@@ -44,14 +43,13 @@ class TrainerConfig(Settings):
     def _whole_or_fraction(self) -> "TrainerConfig":
         every = self.validate_every
         if isinstance(every, float) and not 0 < every < 1:
-            raise PydanticCustomError(
-                "range",
-                "validate_every is a number of epochs (1, 2, …) or a fraction between 0 and 1",
+            raise conflict(
+                f"validate_every: {every} is no number of epochs; "
+                "write 1, 2, … or a fraction between 0 and 1"
             )
         if isinstance(every, int) and not 1 <= every <= self.max_epochs:
-            raise PydanticCustomError(
-                "range",
-                "validate_every must be between 1 and max_epochs, or nothing is ever measured",
+            raise conflict(
+                "validate_every: must be between 1 and max_epochs, or nothing is ever measured"
             )
         return self
 
@@ -102,7 +100,7 @@ class RunConfig(Settings):
     def _nothing_without_effect(self) -> "RunConfig":
         complain = [text for text in _conflicts(self) if text]
         if complain:
-            raise PydanticCustomError("conflict", "{text}", {"text": "\n".join(complain)})
+            raise conflict(*complain)
         return self
 
     @property
@@ -202,6 +200,11 @@ def _conflicts(config: RunConfig) -> list[str]:
         if config.task is None and not (own_data and config.whole)
         else "",
         "" if config.whole or config.task is None else _metric_conflict(config),
+        "data.prepare.target: classes are not scaled; remove this setting"
+        if config.kind in CLASSIFICATION
+        and isinstance(config.data, SourceConfig)
+        and config.data.prepare.target != PrepareConfig().target
+        else "",
     ]
 
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import model_validator
+
 from lightning_modules.registry import Registry
-from lightning_modules.settings import Settings, number, shape
+from lightning_modules.settings import Settings, conflict, number, shape
 
 
 class SgdConfig(Settings):
@@ -15,6 +17,12 @@ class SgdConfig(Settings):
     momentum: float = number(0.9, ge=0, lt=1)
     nesterov: bool = shape(False)
     weight_decay: float = number(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _nesterov_has_an_effect(self) -> "SgdConfig":
+        if self.nesterov and not self.momentum:
+            raise conflict("nesterov: has no effect without momentum; remove it, or raise momentum")
+        return self
 
 
 class AdamConfig(Settings):

@@ -44,7 +44,7 @@ def build_optimizer(config: Settings, parameters: Iterable[nn.Parameter]) -> Opt
                 parameter_groups(parameters, config.weight_decay),
                 lr=config.lr,
                 momentum=config.momentum,
-                nesterov=config.nesterov and config.momentum > 0,  # without: no difference
+                nesterov=config.nesterov,
             )
         case AdamConfig() | AdamwConfig():
             kind = torch.optim.Adam if isinstance(config, AdamConfig) else torch.optim.AdamW

@@ -30,6 +30,8 @@ class Plugin:
 
     name: str
     sha256: str | None
+    installed: bool
+    """Whether it came with an installed package, and is there without being named."""
 
 
 _loaded: dict[str, Plugin] = {}
@@ -117,11 +119,15 @@ def metric(name: str, *, direction: Direction, kinds: Sequence[str] = KINDS) -> 
     return add
 
 
-def load_plugin(name: str) -> Plugin:
+def load_plugin(name: str, *, installed: bool = False) -> Plugin:
     """Import a plugin, a file or an importable module, and register what it defines.
 
     LightningModules and LightningDataModules that are defined in it and not registered by it
     are registered under their class names.
+
+    Args:
+        name: the file, or the module.
+        installed: whether an installed package brought it.
 
     Raises:
         PluginError: if there is no such file or module, its import fails, or a name is taken.
@@ -141,19 +147,20 @@ def load_plugin(name: str) -> Plugin:
             raise PluginError(name, "no such file or module", "a path ends in .py") from None
         raise PluginError(_place(error, name), f"no module {error.name!r}", "install it") from None
     except NameTakenError as error:
-        raise PluginError(name, *str(error).split("; ")) from None
+        raise PluginError(name, error.what, error.hint) from None
     except Exception as error:  # noqa: BLE001  (a plugin's import may raise anything)
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise PluginError(_place(error, name), what, "the plugin must import on its own") from None
     file = getattr(module, "__file__", None)
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
-    _loaded[key] = Plugin(name=name, sha256=digest)
+    _loaded[key] = Plugin(name=name, sha256=digest, installed=installed)
     return _loaded[key]
 
 
 def load_entry_points() -> list[Plugin]:
     """Load the plugins of installed packages (entry-point group ``hpo.plugins``)."""
-    return [load_plugin(entry.value) for entry in importlib.metadata.entry_points(group=GROUP)]
+    entries = importlib.metadata.entry_points(group=GROUP)
+    return [load_plugin(entry.value, installed=True) for entry in entries]
 
 
 def loaded_plugins() -> list[Plugin]:

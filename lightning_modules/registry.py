@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
+from lightning_modules.errors import UsageError
+
 T = TypeVar("T")
 
 
@@ -14,7 +16,7 @@ class UnknownNameError(KeyError):
         return str(self.args[0])
 
 
-class NameTakenError(ValueError):
+class NameTakenError(UsageError):
     """A name that something else is registered under already."""
 
 
@@ -44,7 +46,7 @@ class Registry(Mapping[str, T]):
 
         def add(entry: T) -> T:
             if name in self._entries:
-                raise NameTakenError(f"{self.kind} {name!r} is taken; choose another name")
+                raise NameTakenError("", f"{self.kind} {name!r} is taken", "choose another name")
             self._entries[name] = entry
             return entry
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pydantic import ValidationError
 from torch import Tensor
 
 from lightning_modules.build import RunData, build_module, open_data
@@ -66,6 +67,10 @@ def _read(path: Path, model: type[Read]) -> Read:
     try:
         return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:  # of JSON, of UTF-8, and of pydantic
+        details = error.errors()[0] if isinstance(error, ValidationError) else None
+        if details is not None and details["type"] == "tag_unknown":
+            where = ".".join(map(str, details["loc"]))
+            raise UsageError(f"{path}: {where}", *details["msg"].split("; ", 1)) from None
         first = str(error).splitlines()[0]
         raise UsageError(str(path), f"is damaged ({first})", "train it again") from None
 

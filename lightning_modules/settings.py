@@ -32,6 +32,14 @@ def number(default: Any, **bounds: Any) -> Any:
     return Field(default, json_schema_extra={"role": "number"}, **bounds)
 
 
+def conflict(*lines: str) -> PydanticCustomError:
+    """Return the error of settings that do not fit each other: ``key: what; hint`` for each.
+
+    The key is a dotted path below the section that raises it.
+    """
+    return PydanticCustomError("conflict", "{text}", {"text": "\n".join(lines)})
+
+
 class Configured(Protocol):
     """A registry entry that brings its own config model."""
 
@@ -60,24 +68,35 @@ class Tagged:
         """
         name = value.get(self.tag)
         if not isinstance(name, str):
-            known = ", ".join(sorted(self.registry))
-            raise PydanticCustomError("tag_missing", f"{self.tag} is missing; one of: {known}")
+            text = f"{self.tag} is missing; {self._names()}"
+            raise PydanticCustomError("tag_missing", "{text}", {"text": text})
         try:
             model: type[Settings] = self.registry[name].config
         except UnknownNameError as error:
             text = str(error)
             if self.registry.kind in PLUGIN_KINDS:
                 text += " (your own code comes with --plugin FILE)"
-            raise PydanticCustomError("tag_unknown", "{text}", {"text": text}) from None
+            context = {"text": text, "tag": self.tag}
+            raise PydanticCustomError("tag_unknown", "{text}", context) from None
         return model
 
     def validate(self, value: Any) -> Settings:
-        """Return ``value`` as the config model that its tag names."""
+        """Return ``value`` as the config model that its tag names.
+
+        Raises:
+            PydanticCustomError: if it is no mapping, or its tag names nothing registered.
+        """
         if isinstance(value, Settings):
             value = value.model_dump()
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("tag_mapping", f"needs a mapping with the key {self.tag!r}")
+            named = isinstance(value, str) and value in self.registry
+            hint = f"write {{{self.tag}: {value}}}" if named else self._names()
+            text = f"needs a mapping with the key {self.tag!r}; {hint}"
+            raise PydanticCustomError("tag_mapping", "{text}", {"text": text})
         return self.model_of(value).model_validate(value)
+
+    def _names(self) -> str:
+        return f"one of: {', '.join(sorted(self.registry))}"
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -87,7 +87,11 @@ def make_trainer(
         callbacks: beside early stopping, which is added where the config asks for it.
         loggers: Lightning loggers, none by default.
         limits: ``limit_train_batches`` and such, for a trial batch.
+
+    Raises:
+        UsageError: if this machine has no device for the precision.
     """
+    refuse_precision(config)
     settings = config.trainer
     every = settings.validate_every
     stopping: list[pl.Callback] = []
@@ -121,6 +125,19 @@ def make_trainer(
         plugins=[PlainCheckpointIO()],
         **limits,
     )
+
+
+def refuse_precision(config: RunConfig) -> None:
+    """Check that this machine has a device for the config's precision.
+
+    Raises:
+        UsageError: for ``16-mixed`` on a CPU, where Lightning would train in another precision.
+    """
+    wanted = config.trainer.accelerator
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if config.trainer.precision == "16-mixed" and (wanted == "cpu" or not has_gpu):
+        hint = "use bf16-mixed or 32-true"
+        raise UsageError("trainer.precision", "16-mixed needs a GPU", hint)
 
 
 def seed_everything(seed: int) -> None:

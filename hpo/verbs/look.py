@@ -45,7 +45,8 @@ def best(
         answer_table(*trial_rows(top_trials(folder, top), found.metric["name"]))
     else:
         answer("\n".join(best_lines(found)))
-        say(f"next: hpo train {folder.best_config}     train it again")
+        command = found.reproduce["train"].replace("best_config.json", str(folder.best_config), 1)
+        say(f"next: {command}     train it again")
 
 
 def list_verb(results: Results = RESULTS, as_json: Json = False) -> None:
@@ -58,6 +59,8 @@ def list_verb(results: Results = RESULTS, as_json: Json = False) -> None:
         answer_json("list", [asdict(line) for line in lines])
     elif lines:
         answer_table(*study_rows(lines))
+        for damaged in (one for line in lines for one in line.damaged):
+            say(f"warning: {damaged}")
     else:
         say(f"no study in {results}/; next: hpo run quickstart")
 

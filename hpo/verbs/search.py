@@ -85,7 +85,7 @@ def run(
     if not quiet:
         say("loading torch…")
     spec = load(study_file, [*(sets or []), *short], plugin)
-    from hpo.running import Terminal, run_in_terminal
+    from hpo.running import Options, Terminal, run_in_terminal
 
     terminal = Terminal(
         plain=plain,
@@ -93,6 +93,10 @@ def run(
         answers=not as_json and events != "-",
         events=events,
         command=_again(study_file),
+        options=Options(
+            place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
+            plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),
+        ),
     )
     outcome = run_in_terminal(
         spec, results, terminal, storage=storage, workers=workers, allow_change=allow_change

@@ -50,7 +50,7 @@ def give_arrays(name: str, x: Rows, y: Rows, *, test: tuple[Rows, Rows] | None =
             )
     if name in GIVEN:
         if fingerprint_data(GIVEN[name]) != fingerprint_data(given):
-            raise NameTakenError(f"arrays {name!r} are other data already; choose another name")
+            raise NameTakenError("", f"{where} are other data already", "choose another name")
         return
     GIVEN.register(name)(given)
 
@@ -62,7 +62,7 @@ def load_arrays(config: ArraysConfig) -> RawData:
         DataError: if nothing was, or ``data.test`` is set although a test split was given.
     """
     if config.name not in GIVEN:
-        known = suggest(config.name, GIVEN) if GIVEN else "call give_arrays first"
+        known = suggest(config.name, GIVEN) if GIVEN else "in Python: hpo.give_arrays(name, x, y)"
         raise DataError("data.name", f"no arrays {config.name!r} were given", known)
     raw = GIVEN[config.name]
     if raw.official_test is not None and config.test is not None:

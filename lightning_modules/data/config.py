@@ -90,7 +90,7 @@ class ImageFolderConfig(SourceConfig):
 
 
 class ArraysConfig(SourceConfig):
-    """Arrays or tensors given from Python under a name (``hpo.arrays``)."""
+    """Arrays or tensors given from Python under a name (``hpo.give_arrays``)."""
 
     source: Literal["arrays"] = "arrays"
     name: str

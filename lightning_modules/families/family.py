@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from lightning_modules.registry import Registry
-from lightning_modules.settings import Settings, shape
+from lightning_modules.settings import Settings, conflict, shape
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Norm = Literal["none", "batch", "layer"]
@@ -43,7 +43,8 @@ def sizes_default(values: object, **defaults: float) -> object:
     """Fill the layer sizes of raw ``values``: each of them in ``layers``, or the ``defaults``.
 
     Raises:
-        ValueError: if ``layers`` stands beside one of the others: that would have no effect.
+        PydanticCustomError: if ``layers`` stands beside one of the others, which would have no
+            effect.
     """
     if not isinstance(values, dict):
         return values
@@ -51,9 +52,8 @@ def sizes_default(values: object, **defaults: float) -> object:
     if values.get("layers") is None:
         return {**values, **{name: defaults[name] for name in defaults if name not in given}}
     if given:
-        raise ValueError(
-            f"layers gives every size already; remove {' and '.join(given)}, or layers"
-        )
+        others = " and ".join(given)
+        raise conflict(f"layers: gives every size already; remove {others}, or layers")
     return values
 
 

@@ -72,8 +72,8 @@ def test_a_tag_runs_nothing_and_is_refused_at_its_line(
 @pytest.mark.parametrize(
     ("section", "path"),
     [
-        ("model: {family: VALUE}", "model"),
-        ("optimizer: {name: VALUE}", "optimizer"),
+        ("model: {family: VALUE}", "model.family"),
+        ("optimizer: {name: VALUE}", "optimizer.name"),
         ("optimizer: {name: sgd, lr: VALUE}", "optimizer.lr"),
         ("search: {sampler: VALUE}", "search.sampler"),
         ("objective: {metric: VALUE}", "objective.metric"),

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
 import hpo
@@ -101,3 +102,23 @@ def test_observers_are_told(tmp_path: Path) -> None:
     stream = io.StringIO()
     hpo.Study(space="smoke", results=tmp_path).run(observers=(EventsObserver(stream),))
     assert stream.getvalue().count('"trial_finished"') == 3
+
+
+@pytest.mark.usefixtures("registries")
+def test_what_lives_in_this_process_alone_cannot_go_to_children(tmp_path: Path) -> None:
+    class Net(pl.LightningModule): ...
+
+    arrays = hpo.Study("own", space=MLP, data=(ROWS, LABELS), results=tmp_path)
+    with pytest.raises(UsageError, match="data: arrays are in this process alone; use workers=0"):
+        arrays.run(workers=1)
+    space = {
+        "data": {"source": "iris"},
+        "task": {"kind": "multiclass"},
+        "budget": {"trials": 2},
+        "trainer": {"max_epochs": {"choices": [1, 2]}},
+        "objective": {"metric": "x", "direction": "maximize"},
+    }
+    own = hpo.Study("net", space=space, module=Net, results=tmp_path)
+    with pytest.raises(UsageError, match="workers: Net is defined in the program itself, which no"):
+        own.run(workers=1)
+    assert list(tmp_path.iterdir()) == []

@@ -138,27 +138,6 @@ def test_the_file_reads_back_equal(writer: BestWriter, make_trial: MakeTrial) ->
     )
 
 
-def test_every_value_that_is_said_to_be_null_is_null(
-    writer: BestWriter, make_trial: MakeTrial
-) -> None:
-    data = {**make_trial(0, 0.5).model_dump()["run"]["data"], "sha256": None, "n_rows": {}}
-    writer.write([make_trial(0, 0.5, run={"latency_ms": None, "data": data})], time_s=1)
-    plain = written(writer)
-    assert set(plain["null_because"]) == {
-        "metric.seeds",
-        "test.value",
-        "training.cohort",
-        "data.sha256",
-        "data.n",
-        "training.latency_ms",
-    }
-    for path in plain["null_because"]:
-        value = plain
-        for key in path.split("."):
-            value = value[key]
-        assert value is None, path
-
-
 def test_an_evaluation_is_kept_while_the_same_trial_is_best(
     writer: BestWriter, make_trial: MakeTrial
 ) -> None:
@@ -219,3 +198,16 @@ def test_a_best_trial_without_a_run_is_a_bug_of_ours(
     failed = make_trial(0, None)
     with pytest.raises(TypeError, match="a best trial always has a run"):
         writer.describe(failed, [failed], time_s=1)
+
+
+def test_a_metric_in_per_cent_is_no_share_and_stops_nothing(
+    tmp_path: Path, make_spec: MakeSpec, make_trial: MakeTrial
+) -> None:
+    spec, folder = make_spec(), StudyFolder(tmp_path)
+    create_folder(folder, spec, {"data_sha256": None, "split_sha256": None})
+    writer = BestWriter.of(spec, folder, metric="val_acc", direction="maximize")
+    records = [make_trial(0, 93.3), make_trial(1, 93.2)]
+    described = writer.describe(records[0], records, time_s=1)
+    assert described.metric["ci95_examples"] is None
+    assert described.null_because["metric.ci95_examples"] == "val_acc is no share of rows"
+    assert described.null_because["study.rank_note"] == "val_acc is no share of rows"

@@ -466,3 +466,13 @@ def test_piped_output_is_plain_text(cli, finished, arguments: list[str]) -> None
 def test_tables_have_a_json_form(cli, verb: str) -> None:
     rows = json.loads(cli(verb, "--json").out)["result"]
     assert len(rows) == len(cli(verb).out.splitlines()) - 1
+
+
+def test_results_that_are_a_file_stop_a_study_before_it_begins(cli, tmp_path) -> None:
+    (tmp_path / "results").write_text("a file")
+    said = cli("run", "smoke", "--results", tmp_path / "results")
+    assert (said.code, said.out) == (5, "")
+    assert said.err.splitlines()[-1].endswith("results: is no folder; name another with --results")
+    said = cli("list", "--results", tmp_path / "results")
+    assert (said.code, said.out) == (2, "")
+    assert "is a file; name a folder of studies" in said.err

@@ -168,7 +168,7 @@ def test_plugin_code_that_changed_is_recorded_and_goes_on(
     load_plugin(str(plugin))
     reopen(made, make_spec())
     stored = fingerprint(made)
-    assert [change["what"] for change in stored["changes"]] == [["plugins: their code"]]
+    assert [change["what"] for change in stored["changes"]] == [[f"plugin {plugin}: its code"]]
     assert list(stored["plugins"]) == [str(plugin)]
 
 

@@ -45,11 +45,11 @@ def test_the_names_of_all_files_are_those_that_the_documents_tell(tmp_path: Path
 
 def test_trial_folders_come_by_number_and_nothing_else_does(tmp_path: Path) -> None:
     folder = StudyFolder(tmp_path)
-    for number in (10, 2, 0):
+    for number in (10000, 9999, 2, 0):
         folder.trial(number).mkdir(parents=True)
     (tmp_path / "trials" / "notes").mkdir()
     (tmp_path / "trials" / "0001").write_text("a file")
-    assert folder.trial_folders() == [folder.trial(number) for number in (0, 2, 10)]
+    assert folder.trial_folders() == [folder.trial(number) for number in (0, 2, 9999, 10000)]
 
 
 def test_a_study_without_trials_has_no_trial_folders(tmp_path: Path) -> None:
@@ -101,3 +101,27 @@ def test_a_misspelt_study_is_named_with_its_nearest(tmp_path: Path) -> None:
 def test_where_there_is_no_study_the_error_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no study 'x' in .*; hpo run quickstart makes one"):
         find_study("x", tmp_path / "nowhere")
+
+
+def test_a_place_that_is_no_folder_is_named_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    folder = StudyFolder(tmp_path / "results" / "digits")
+    told = "results: is no folder; name another with --results"
+    with pytest.raises(EnvironmentFault) as caught:
+        folder.refuse_place()
+    assert str(caught.value).endswith(told)
+    with pytest.raises(EnvironmentFault, match=r"digits: .*; name another with --results"):
+        with folder.owned():
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_place_that_can_be_made_is_not_made_by_looking(tmp_path: Path) -> None:
+    StudyFolder(tmp_path / "a" / "b" / "digits").refuse_place()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_holds_no_studies(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(UsageError, match="results: is a file; name a folder of studies"):
+        find_studies(tmp_path / "results")

@@ -1,5 +1,6 @@
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -51,6 +52,23 @@ def test_a_study_without_a_best_config_is_listed_too(copied) -> None:
     copied.best_config.unlink()
     (line,) = list_studies(copied.path.parent)
     assert (line.metric, line.direction, line.best) == (None, None, None)
+
+
+def test_a_damaged_record_hides_neither_its_study_nor_others(copied, finished) -> None:
+    other = copied.path.with_name("whole")
+    shutil.copytree(copied.path, other)
+    (copied.trial(0) / "result.json").write_text('{"schema": "hpo.tri')
+    copied.best_config.write_bytes(b"\xff")
+    damaged, whole = list_studies(copied.path.parent)
+    assert (damaged.name, whole.name) == ("tiny", "whole")
+    assert sum(damaged.trials.values()) == sum(whole.trials.values()) - 1 == 6
+    assert damaged.best is None
+    assert whole.best is not None
+    assert damaged.damaged == [
+        f"{copied.trial(0) / 'result.json'}: is damaged: no JSON",
+        f"{copied.best_config}: is damaged: no JSON",
+    ]
+    assert whole.damaged == []
 
 
 def test_no_folder_means_no_study(tmp_path) -> None:

@@ -30,3 +30,24 @@ def test_a_family_that_cannot_take_the_data_is_named_before_anything_is_made(
     spec = make_spec(model={"family": "cnn", "width": {"low": 4, "high": 8}})
     with pytest.raises(UsageError, match="cnn"):
         try_families(spec, InProcess())
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        (
+            {"data": {"source": "digits", "prepare": {"impute": {"choices": ["mean", "median"]}}}},
+            "study: data.prepare.impute: images have no missing values; remove it",
+        ),
+        (
+            {"trainer": {"precision": {"choices": ["32-true", "16-mixed"]}, "accelerator": "cpu"}},
+            "study: trainer.precision: 16-mixed needs a GPU; use bf16-mixed or 32-true",
+        ),
+    ],
+)
+def test_a_searched_setting_that_cannot_work_here_is_named_before_anything_is_made(
+    make_spec: MakeSpec, sections: dict[str, object], told: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        try_families(make_spec(**sections), InProcess())
+    assert str(caught.value) == told

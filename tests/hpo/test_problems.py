@@ -31,7 +31,7 @@ def test_a_good_config_has_no_problems() -> None:
         (
             {"model": {"family": "mpl"}},
             (
-                ("model",),
+                ("model", "family"),
                 "no family 'mpl'",
                 "did you mean 'mlp'? (your own code comes with --plugin FILE)",
             ),
@@ -46,7 +46,19 @@ def test_a_good_config_has_no_problems() -> None:
         ),
         (
             {"optimizer": "sgd"},
-            (("optimizer",), "needs a mapping with the key 'name'", ""),
+            (("optimizer",), "needs a mapping with the key 'name'", "write {name: sgd}"),
+        ),
+        (
+            {"task": "number"},
+            (
+                ("task",),
+                "needs a mapping with the key 'kind'",
+                "one of: binary, multiclass, regression",
+            ),
+        ),
+        (
+            {"task": {"kind": "multiclass", "loss": {"name": "mse"}}},
+            (("task", "loss", "name"), "no classification loss 'mse'", "known: cross_entropy"),
         ),
         (
             {"trainer": {"max_epochs": 0}},
@@ -71,17 +83,17 @@ def test_a_good_config_has_no_problems() -> None:
         (
             {"model": {"family": "mlp", "layers": [3], "width": 4}},
             (
-                ("model",),
-                "layers gives every size already",
+                ("model", "layers"),
+                "gives every size already",
                 "remove width, or layers",
             ),
         ),
         (
             {"trainer": {"validate_every": 1.5}},
             (
-                ("trainer",),
-                "validate_every is a number of epochs (1, 2, …) or a fraction between 0 and 1",
-                "",
+                ("trainer", "validate_every"),
+                "1.5 is no number of epochs",
+                "write 1, 2, … or a fraction between 0 and 1",
             ),
         ),
     ],
@@ -112,3 +124,20 @@ def test_a_value_error_keeps_its_own_words() -> None:
     assert config_problems(BudgetConfig, {"time": "soon"}) == [
         (("time",), "'soon' is no duration", "write 90s, 10m or 1h30m")
     ]
+
+
+def test_a_number_for_a_duration_is_told_its_unit() -> None:
+    assert config_problems(BudgetConfig, {"time": 600}) == [
+        (("time",), "600 is no duration", "write 600s or 10m")
+    ]
+    assert config_problems(SearchConfig, {"trial_timeout": 90.5}) == [
+        (("trial_timeout",), "90.5 is no duration", "write 90.5s")
+    ]
+
+
+def test_an_unknown_bare_name_is_said_where_it_stands() -> None:
+    text = "no pruner 'medain'"
+    [(bare, what, _)] = config_problems(SearchConfig, {"pruner": "medain"})
+    assert (bare, what) == (("pruner",), text)
+    [(tagged, what, _)] = config_problems(SearchConfig, {"pruner": {"name": "medain"}})
+    assert (tagged, what) == (("pruner", "name"), text)

@@ -259,5 +259,5 @@ def test_sampled_settings_that_exclude_each_other_are_named(
     trainer = {"max_epochs": {"low": 3, "high": 9}, "validate_every": {"choices": [1, 8]}}
     search = settings("random", "none")
     proposals = Simulation(make_spec(trainer=trainer, search=search)).proposals
-    with pytest.raises(StudyError, match=r"trial \d+: trainer: validate_every must be between"):
+    with pytest.raises(StudyError, match=r"trial \d+: trainer: validate_every: must be between"):
         all(proposals.ask() for _ in range(30))

@@ -6,10 +6,17 @@ import pytest
 
 from hpo.errors import UsageError
 from hpo.observers import StudyEnd
-from hpo.running import Terminal, default_workers, hints, run_in_terminal, summary
+from hpo.running import Options, Terminal, default_workers, hints, run_in_terminal, summary
 from hpo.spec import load_study
 
-QUIET = Terminal(plain=True, quiet=True, answers=True, events=None, command="hpo run smoke")
+QUIET = Terminal(
+    plain=True,
+    quiet=True,
+    answers=True,
+    events=None,
+    command="hpo run smoke",
+    options=Options(),
+)
 
 
 def with_end(finished, **changes):
@@ -54,19 +61,36 @@ def test_a_study_without_a_complete_trial_says_so(finished) -> None:
 
 def test_an_interrupted_study_tells_how_to_go_on(finished) -> None:
     outcome = replace(finished.outcome, signal=2)
-    assert hints(outcome, finished.spec, "hpo run x --seed 1") == [
+    assert hints(outcome, finished.spec, "hpo run x --seed 1", Options()) == [
         "interrupted; go on with:  hpo run x --seed 1"
     ]
 
 
 def test_a_finished_study_names_the_next_commands(finished) -> None:
-    lines = hints(finished.outcome, finished.spec, "hpo run x")
+    lines = hints(finished.outcome, finished.spec, "hpo run x", Options())
     assert "hpo evaluate tiny --test" in lines[0]
+
+
+def test_the_next_commands_have_the_options_that_they_need(finished) -> None:
+    options = Options(place=" --results there", plugins=" --plugin mine.py")
+    lines = hints(finished.outcome, finished.spec, "hpo run x", options)
+    assert lines[0].startswith("next: hpo evaluate tiny --test --results there --plugin mine.py  ")
+    assert lines[1].startswith("      hpo best tiny --results there  ")
+    assert lines[2].startswith("      hpo dashboard --results there  ")
+
+
+def test_a_study_without_test_rows_is_not_sent_to_them(copied, finished) -> None:
+    record = json.loads(copied.best_config.read_text())
+    record["data"]["n"]["test"] = 0
+    copied.best_config.write_text(json.dumps(record))
+    lines = hints(replace(finished.outcome, folder=copied), finished.spec, "hpo run x", Options())
+    assert lines[0].startswith("next: hpo best tiny  ")
 
 
 def test_without_a_best_config_nothing_is_next(copied, finished) -> None:
     copied.best_config.unlink()
-    assert hints(replace(finished.outcome, folder=copied), finished.spec, "hpo run x") == []
+    outcome = replace(finished.outcome, folder=copied)
+    assert hints(outcome, finished.spec, "hpo run x", Options()) == []
 
 
 def test_a_quiet_run_prints_the_answer_alone(tmp_path, capsys) -> None:

@@ -348,7 +348,7 @@ trainer:
 
 def test_a_wrong_family_is_the_only_complaint_about_its_model() -> None:
     [problem] = problems_of(model={"family": "mpl", "width": {"low": 1, "high": 2}})
-    assert problem.startswith("study: model: no family 'mpl'; did you mean 'mlp'?")
+    assert problem.startswith("study: model.family: no family 'mpl'; did you mean 'mlp'?")
     assert problems_of(model={"one_of": {"mpl": {}}}) == [
         "study: model.mpl: no family 'mpl'; did you mean 'mlp'?"
     ]
@@ -398,6 +398,6 @@ trainer: {max_epochs: {low: 3, high: 20}, validate_every: {choices: [1, 5]}}
 """
     problems = SearchSpace(parse_document(text, "study.yaml")).problems
     assert [str(problem) for problem in problems] == [
-        "study.yaml:5: trainer: validate_every must be between 1 and max_epochs, "
+        "study.yaml:5: trainer.validate_every: must be between 1 and max_epochs, "
         "or nothing is ever measured"
     ]

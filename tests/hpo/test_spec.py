@@ -1,13 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from hpo.errors import SpecError, UsageError
 from hpo.files import Document, parse_document
-from hpo.search import SAMPLERS
+from hpo.search import PRUNERS, SAMPLERS
 from hpo.spec import (
     StudySpec,
     check_document,
@@ -16,6 +16,8 @@ from hpo.spec import (
     override_document,
     shipped_studies,
 )
+from lightning_modules.families import FAMILIES, Family
+from lightning_modules.settings import Settings
 
 TEXT = """\
 name: tiny
@@ -127,6 +129,11 @@ def test_the_text_of_a_study_writes_out_the_defaults_of_its_settings(file: Path)
         ("optimizer=sgd", ["optimizer", "name"], "sgd"),
         ("optimizer=sgd", ["optimizer", "lr", "high"], 1.0),
         ("optimizer={name: adam}", ["optimizer"], {"name": "adam"}),
+        (
+            "search.sampler.n_candidates=4",
+            ["search", "sampler"],
+            {"name": "random", "n_candidates": 4},
+        ),
     ],
 )
 def test_an_override_sets_one_value(override: str, path: list[str], value: Any) -> None:
@@ -230,7 +237,7 @@ search: {sampler: tpee,
         "a.yaml: name: is missing; this setting has no default",
         "a.yaml:1: nmae: unknown key; did you mean 'name'?",
         "a.yaml:2: modle: unknown key; did you mean 'model'?",
-        "a.yaml:4: data: no data source 'digit'; did you mean 'digits'?"
+        "a.yaml:4: data.source: no data source 'digit'; did you mean 'digits'?"
         " (your own code comes with --plugin FILE)",
         "a.yaml:5: model.width: low 2 > high 1; swap them",
         "a.yaml:6: budget.trials: 0 does not fit; it should be greater than or equal to 1",
@@ -312,3 +319,112 @@ def test_what_an_override_replaced_no_longer_stands_in_the_file(
     with pytest.raises(SpecError) as caught:
         load_study(file, [override])
     assert str(caught.value).startswith(f"--set {override}: {path}: ")
+
+
+PLAIN = """\
+name: plain
+data:
+  source: digits
+task:
+  kind: multiclass
+model:
+  width: {low: 8, high: 16}
+  family: mlp
+optimizer:
+  lr: 0.1
+  name: adamw
+trainer:
+  max_epochs: 3
+  validate_every: 2
+search:
+  pruner: hyperband
+"""
+
+
+def complaint(text: str, *overrides: str) -> str:
+    document = parse_document(text, "a.yaml")
+    for override in overrides:
+        document = override_document(document, override)
+    with pytest.raises(SpecError) as caught:
+        check_document(document)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place"),
+    [
+        ("source: digits", "source: digit", "a.yaml:3: data.source: no data source 'digit'"),
+        ("kind: multiclass", "kind: multi", "a.yaml:5: task.kind: no task kind 'multi'"),
+        ("family: mlp", "family: mpl", "a.yaml:8: model.family: no family 'mpl'"),
+        ("name: adamw", "name: adamx", "a.yaml:11: optimizer.name: no optimizer 'adamx'"),
+        ("  name: adamw\n", "", "a.yaml:9: optimizer: name is missing"),
+        ("family: mlp", "family: mlp\n  layers: [3]", "a.yaml:9: model.layers: gives every size"),
+        (
+            "validate_every: 2",
+            "validate_every: 4",
+            "a.yaml:14: trainer.validate_every: must be between 1 and max_epochs",
+        ),
+        ("pruner: hyperband", "pruner: hyperbnd", "a.yaml:16: search.pruner: no pruner 'hyperbnd'"),
+    ],
+)
+def test_a_mistake_stands_at_the_line_of_its_key(right: str, wrong: str, place: str) -> None:
+    assert complaint(PLAIN.replace(right, wrong)).startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("override", "complains"),
+    [
+        ("optimizer.name=adamx", "optimizer.name: no optimizer 'adamx'"),
+        ("schedule.name=cosin", "schedule.name: no schedule 'cosin'"),
+        ("schedule.warmup=0.1", "schedule: name is missing"),
+        ("model.family=mpl", "model.family: no family 'mpl'"),
+        ("model.layers=[3]", "model.layers: gives every size already; remove width, or layers"),
+        ("trainer.validate_every=0", "trainer.validate_every: must be between 1 and max_epochs"),
+        ("trainer.validate_every=1.5", "trainer.validate_every: 1.5 is no number of epochs"),
+        ("search.pruner.reduction_factor=1", "search.pruner.reduction_factor: 1 does not fit"),
+        ("search.sampler.name=tpee", "search.sampler.name: no sampler 'tpee'"),
+        ("budget.time=600", "budget.time: 600 is no duration; write 600s or 10m"),
+        ("optimizer=sgd", "optimizer: needs a mapping with the key 'name'; write {name: sgd}"),
+    ],
+)
+def test_a_mistake_that_an_override_makes_stands_at_the_override(
+    override: str, complains: str
+) -> None:
+    assert complaint(PLAIN, override).startswith(f"--set {override}: {complains}")
+
+
+def test_a_section_that_only_overrides_made_stands_at_the_first_of_them() -> None:
+    found = complaint(PLAIN, "schedule.warmup=0.1", "schedule.final=0.1")
+    assert found.startswith("--set schedule.warmup=0.1: schedule: name is missing")
+
+
+def test_a_section_without_effect_stands_at_the_override_that_made_it(registries: None) -> None:
+    class OwnModel(Settings):
+        family: Literal["Own"] = "Own"
+        width: int = 8
+
+    FAMILIES.register("Own")(Family(config=OwnModel, builder=lambda _: None, whole=True))
+    text = PLAIN.replace("family: mlp", "family: Own").replace("optimizer:", "objective:")
+    text = text.replace("lr: 0.1", "metric: acc").replace("name: adamw", "direction: maximize")
+    found = complaint(text, "schedule.name=cosine")
+    assert found.startswith("--set schedule.name=cosine: schedule: Own is a whole LightningModule")
+
+
+@pytest.mark.parametrize("sampler", ["grid", "gp"])
+def test_what_a_sampler_cannot_do_stands_where_it_is_chosen(sampler: str) -> None:
+    text = TEXT.replace("{low: 1e-4, high: 1e-1, log: true}", "0.1")
+    text = text.replace("{low: 1e-3, high: 1.0, log: true}", "0.1")
+    text = text.replace("{choices: [8, 16]}", "{low: 1, high: 1000000}")
+    override = f"search.sampler={sampler}"
+    assert complaint(text, override).startswith(f"--set {override}: search.sampler: ")
+    in_file = text.replace("search: {sampler: random,", f"search: {{\n  sampler: {sampler},")
+    assert complaint(in_file).startswith("a.yaml:17: search.sampler: ")
+
+
+def test_settings_of_a_bare_pruner_or_sampler_can_be_overridden(file: Path) -> None:
+    text = TEXT.replace("{sampler: random,", "{sampler: tpe, pruner: hyperband,")
+    file.write_text(text)
+    overrides = ["search.pruner.reduction_factor=4", "search.sampler.n_startup_trials=2"]
+    search = load_study(file, overrides).search
+    assert search.pruner == PRUNERS["hyperband"].config(reduction_factor=4)
+    assert search.sampler == SAMPLERS["tpe"].config(n_startup_trials=2)

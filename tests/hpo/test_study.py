@@ -581,8 +581,14 @@ def test_a_study_of_pruned_and_failed_trials_only_has_no_best(
     tmp_path: Path, make_odd: MakeSpec
 ) -> None:
     spec = make_odd("budget.trials=1", model={"family": "Odd", "fails": {"choices": [True]}})
-    with pytest.raises(StudyError, match=r"tiny: no trial is complete \(0 failed\); raise"):
-        run_study(spec, tmp_path / "results")
+    message = (
+        "tiny: no trial is complete (0 failed): error: RuntimeError: the pump is broken; "
+        "read traceback.txt or result.json in trials/0000"
+    )
+    for _ in range(2):  # again, it trains nothing
+        with pytest.raises(StudyError) as caught:
+            run_study(spec, tmp_path / "results")
+        assert str(caught.value) == message
     assert not (tmp_path / "results" / "tiny" / "best_config.json").exists()
 
 

@@ -344,3 +344,11 @@ def test_a_config_without_a_data_path_is_portable_as_it_is() -> None:
         }
     )
     assert config.portable() == config.plain()
+
+
+@pytest.mark.parametrize(("kind", "source"), [("multiclass", "iris"), ("binary", "breast_cancer")])
+def test_scaling_of_a_target_that_is_a_class_is_refused(kind: str, source: str) -> None:
+    data = {"source": source, "prepare": {"target": "none"}}
+    with pytest.raises(ValidationError, match=r"data\.prepare\.target: classes are not scaled"):
+        config(task={"kind": kind}, data=data)
+    assert config(task={"kind": "regression"}, data={**data, "source": "diabetes"})

@@ -63,3 +63,11 @@ def test_an_optimizer_setting_out_of_range_is_refused(name: str, field: str, val
 def test_a_schedule_setting_out_of_range_is_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(ValidationError, match=field):
         SCHEDULES[name].config.model_validate({field: value})
+
+
+def test_nesterov_without_momentum_is_refused_for_it_has_no_effect() -> None:
+    sgd = OPTIMIZERS["sgd"].config
+    with pytest.raises(ValidationError, match="nesterov: has no effect without momentum; remove"):
+        sgd.model_validate({"momentum": 0.0, "nesterov": True})
+    assert sgd.model_validate({"momentum": 0.0})
+    assert sgd.model_validate({"nesterov": True})

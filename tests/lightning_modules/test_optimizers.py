@@ -81,13 +81,6 @@ def test_an_optimizer_step_lowers_a_convex_loss(name: str) -> None:
     assert abs(weight.item()) < 1.0
 
 
-def test_nesterov_without_momentum_is_plain_descent() -> None:
-    group = build_optimizer(
-        SgdConfig(momentum=0.0, nesterov=True), network().parameters()
-    ).param_groups[0]
-    assert (group["momentum"], group["nesterov"]) == (0.0, False)
-
-
 def test_settings_that_are_no_optimizer_are_refused() -> None:
     with pytest.raises(TypeError, match="no optimizer is built from Settings"):
         build_optimizer(Settings(), network().parameters())

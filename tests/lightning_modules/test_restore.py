@@ -160,6 +160,18 @@ def test_a_folder_that_is_none_of_a_run_is_refused(tmp_path: Path) -> None:
         restore_folder(tmp_path)
 
 
+def test_a_run_of_a_plugin_that_was_not_named_is_no_damage(
+    run: tuple[RunConfig, Path, RunResult], tmp_path: Path
+) -> None:
+    config, folder, _ = run
+    (tmp_path / "preparation.json").write_bytes((folder / "preparation.json").read_bytes())
+    plain = {**config.plain(), "model": {"family": "Mine"}}
+    (tmp_path / "config.json").write_text(json.dumps(plain))
+    told = r"config\.json: model.*: no family 'Mine'; .* \(your own code comes with --plugin FILE\)"
+    with pytest.raises(UsageError, match=told):
+        restore_folder(tmp_path)
+
+
 def test_a_run_without_its_preparation_is_refused(
     run: tuple[RunConfig, Path, RunResult], tmp_path: Path
 ) -> None:

@@ -80,7 +80,9 @@ from tutorial import IrisData, LitNet
 
 space = parse_document(open("study.yaml").read(), "study.yaml").values
 del space["model"]["family"], space["data"]["source"], space["name"]
-best = Study("script", space=space, module=LitNet, data=IrisData).run()
+workers = int(sys.argv[1])
+study = Study("script" if workers == 0 else "children", space=space, module=LitNet, data=IrisData)
+best = study.run(workers=workers)
 print(best.metric["value"], best.config["model"]["family"], best.config["data"]["source"])
 """
 
@@ -118,6 +120,7 @@ def test_its_record_says_what_is_not_known_of_it(folder: Path) -> None:
     assert (best["metric"]["name"], best["metric"]["direction"]) == ("val_acc", "maximize")
     assert best["config"]["model"]["activation"] == "relu"
     assert {"data.sha256", "training.latency_ms"} <= set(best["null_because"])
+    assert best["reproduce"]["train"] == "hpo train best_config.json --plugin tutorial.py"
     fingerprint = json.loads((folder / "results/mine/fingerprint.json").read_text())
     assert len(fingerprint["plugins"]["tutorial.py"]) == 64
 
@@ -138,16 +141,36 @@ def test_without_its_plugin_the_record_names_what_is_missing(folder: Path, cli) 
     assert "Traceback" not in said.err
 
 
-def test_a_script_gets_the_same_values_from_the_classes(folder: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_script_gets_the_same_values_from_the_classes(folder: Path, workers: int) -> None:
     (folder / "script.py").write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "script.py", str(workers)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     value, family, source = done.stdout.split()
     assert (family, source) == ("LitNet", "IrisData")
-    by_command, by_script = records(folder), records(folder, "script")
+    by_command = records(folder)
+    by_script = records(folder, "children" if workers else "script")
     assert [one["params"] for one in by_script] == [one["params"] for one in by_command]
     assert [one["state"] for one in by_script] == [one["state"] for one in by_command]
     assert [one["run"]["value"] for one in by_script] == [one["run"]["value"] for one in by_command]
     assert float(value) == max(one["run"]["value"] for one in by_script)
+
+
+def test_changed_code_of_a_plugin_is_said_and_recorded(folder: Path, cli_process) -> None:
+    changed = folder / "tutorial.py"
+    changed.write_text(TUTORIAL + "# one more line\n")
+    run = ("run", "study.yaml", "--plugin", "tutorial.py", "--workers", "1", "--trials", "5")
+    said = cli_process(*run, folder=folder)
+    changed.write_text(TUTORIAL)
+    assert said.code == 0, said.err
+    assert "warning: changed since the study began: plugin tutorial.py: its code" in said.err
+    fingerprint = json.loads((folder / "results/mine/fingerprint.json").read_text())
+    assert [change["what"] for change in fingerprint["changes"]] == [
+        ["plugin tutorial.py: its code"]
+    ]

@@ -26,7 +26,7 @@ def test_a_config_comes_back_from_its_plain_values(sizes: dict[str, Any]) -> Non
 
 
 def test_layers_beside_a_growth_are_refused() -> None:
-    with pytest.raises(ValidationError, match="layers gives every size already; remove growth"):
+    with pytest.raises(ValidationError, match="layers: gives every size already; remove growth"):
         CnnConfig(layers=[4], growth=2.0)
 
 

@@ -27,7 +27,7 @@ def test_layers_replace_the_other_sizes() -> None:
 
 
 def test_layers_beside_other_sizes_are_refused() -> None:
-    text = "layers gives every size already; remove n_layers and width, or layers"
+    text = "layers: gives every size already; remove n_layers and width, or layers"
     with pytest.raises(ValueError, match=text):
         sizes_default({"layers": [3], "n_layers": 1, "width": 3}, n_layers=2, width=8)
 

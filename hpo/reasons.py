@@ -1,0 +1,81 @@
+"""Why values of a best config are null: none is written without its reason."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SETTINGS = "config"
+"""The section that is left out: there null is a setting like any other."""
+OWN_DATA = "the data module is the user's own"
+EVER = {
+    "metric.seeds": "one seed was trained; more seeds are not evaluated yet",
+    "test.value": "the test split was not opened; hpo evaluate STUDY --test opens it",
+    "training.cohort": "the trial was trained alone",
+    "seeds.split": f"{OWN_DATA}, and makes its own split",
+    "data.task": "module and data module are the user's own, and bring their own task",
+    "environment.cpu": "the system does not name its processor",
+    "environment.git": "no git commit was found where the study ran",
+}
+"""Reasons that do not depend on the study."""
+
+
+def reasons_of(record: Mapping[str, Any], *, default_failed: bool) -> dict[str, str]:
+    """Return why each null of a described best config is null, by its dotted path.
+
+    Args:
+        record: the best config as plain values; its ``config`` is left out.
+        default_failed: whether the default config has ended without a result.
+
+    Raises:
+        TypeError: if a null has no reason here: this module must name one.
+    """
+    described = {key: value for key, value in record.items() if key != SETTINGS}
+    known = {**EVER, **_of_the_study(described, default_failed=default_failed)}
+    nulls = list(_nulls(described))
+    silent = ", ".join(path for path in nulls if path not in known)
+    if silent:
+        what = f"no reason why {silent} is null; name one in hpo.reasons"
+        raise TypeError(f"best_config.json: {what}")
+    return {path: known[path] for path in nulls}
+
+
+def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[str, str]:
+    """Return the reasons that depend on module, data, task and metric of the study."""
+    metric, data = record["metric"], record["data"]
+    interval = f"{metric['name']} is no share of rows"
+    if metric["n_examples"] is None:
+        interval = f"{OWN_DATA}: the number of validation rows is unknown"
+    near = "no other complete trial lies within the 95 % interval of the validation split"
+    classes = f"{OWN_DATA}, and names no classes"
+    if data["task"] == "regression":
+        classes = "a regression has no classes"
+    untimed = "the module is the user's own, and is not timed"
+    if data["sha256"] is None:
+        untimed = f"{OWN_DATA}; a network is timed on data of ours alone"
+    ended = "failed" if default_failed else "has not ended yet"
+    uncounted = f"{OWN_DATA}, and tells no number of rows"
+    untold = f"{OWN_DATA}, and tells no fingerprint"
+    return {
+        "metric.n_examples": uncounted,
+        "metric.ci95_examples": interval,
+        "metric.baseline.default_config": f"trial 0, the default config, {ended}",
+        "metric.baseline.majority_class": classes,
+        "study.rank_note": interval if metric["ci95_examples"] is None else near,
+        "training.latency_ms": untimed,
+        "data.sha256": untold,
+        "data.n": uncounted,
+        "data.split_sha256": untold,
+        "data.preparation_sha256": untold,
+        "data.classes": classes,
+    }
+
+
+def _nulls(value: Any, path: str = "") -> Iterator[str]:
+    """Yield the dotted path of every null in plain values."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _nulls(below, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _nulls(below, f"{path}.{index}")
