@@ -1,6 +1,7 @@
 """A child: carries out one order, reports to its listener, and says how it ended. No Optuna."""
 
 import json
+import time
 import traceback
 from dataclasses import asdict
 from pathlib import Path
@@ -11,8 +12,9 @@ from lightning_modules.config import RunConfig
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.plugins import load_plugin
 from lightning_modules.probe import try_config
-from lightning_modules.result import Listener
-from lightning_modules.train import refuse_precision, train
+from lightning_modules.ranks import joined
+from lightning_modules.result import Listener, RunResult
+from lightning_modules.train import follow, refuse_precision, train
 from lightning_modules.watch import Abandoned
 
 KEPT_PREPARATIONS = 4
@@ -20,14 +22,25 @@ _prepared: dict[str, RunData] = {}
 
 
 def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
-    """Train the config of ``order``; whatever it raises becomes part of the answer."""
+    """Train the config of ``order``; whatever it raises becomes part of the answer.
+
+    Args:
+        order: what to do; it says whether this is one of several processes that train together.
+        listener: of the first of them; the others do what it answers.
+    """
     try:
         for plugin in order.plugins:
             load_plugin(plugin)
         config = RunConfig.model_validate(order.config)
         cache = None if order.cache is None else Path(order.cache)
         data = prepared_data(config) if cache is None else open_data(config, cache=cache)
-        result = train(config, Path(order.folder), report=listener, data=data)
+        meeting = None if order.meeting is None else Path(order.meeting)
+        result: RunResult | None = None
+        with joined(config, rank=order.rank, meeting=meeting):
+            if order.rank:
+                follow(config, Path(order.folder), data=data)
+            else:
+                result = train(config, Path(order.folder), report=listener, data=data)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
     except TrialFailed as error:
@@ -85,5 +98,6 @@ def _failed(order: TrialOrder, error: Exception, reason: str, what: str) -> Tria
             "reason": reason,
             "what": what,
             "traceback": text,
+            "failed_s": time.monotonic(),
         }
     )

@@ -1,13 +1,16 @@
-"""Children: one fresh process per trial, forked from a server that has torch loaded. No Optuna."""
+"""Children: fresh processes for every trial, forked from a server with torch loaded. No Optuna."""
 
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -16,39 +19,56 @@ from typing import Any
 
 import psutil
 
+from hpo.devices import VISIBLE, least_loaded
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from hpo.records import Reason
 from lightning_modules.result import Command, Listener, Validation
 
 PRELOADED = ["hpo.child", "torchmetrics.functional", "pandas"]
+SETTLE_S = 1.0
+"""How long the processes of an order may take to say why they failed, after the first has."""
 METHODS = multiprocessing.get_all_start_methods()
 
 
-@dataclass(kw_only=True)
-class _Child:
+@dataclass(frozen=True, kw_only=True)
+class _Process:
     """A process and our end of its pipe."""
 
     process: BaseProcess
     pipe: Connection
+
+
+@dataclass(kw_only=True)
+class _Child:
+    """The processes of an order; the first one reports and is answered, all say if they fail."""
+
+    processes: list[_Process]
     listener: Listener | None
+    devices: list[str]
+    room: str | None
+    """A folder in which several processes find each other."""
     told: bool = False
     """Whether it was asked to stop."""
 
 
 class Children:
-    """Train every order in a child of its own.
+    """Train every order in a child of its own, of one process or of several.
 
     A child ignores Ctrl-C, which the terminal sends to all, and dies with this process. Its death
-    is seen by its sentinel and becomes an end with a reason.
+    is seen by its sentinel and becomes an end with a reason; if one of several processes dies, all
+    do. Each process of an order sees one GPU of its own, the least loaded at its start.
 
     Args:
         capacity: how many orders are trained at once.
+        devices: the GPUs that they share, as ``CUDA_VISIBLE_DEVICES`` names them; none hides
+            nothing.
     """
 
     shares_data = True
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, devices: Sequence[str] = ()) -> None:
         self.capacity = capacity
+        self._devices = list(devices)
         method = "forkserver" if "forkserver" in METHODS else "spawn"
         self._context: Any = multiprocessing.get_context(method)
         if method == "forkserver":
@@ -60,9 +80,12 @@ class Children:
 
         A child that dies is reported as a mistake: nothing that the study file asks for may do it.
         """
-        child = self._fork(_probe_main, order.model_dump_json(), None)
+        child = self._fork(_probe_main, order.model_dump_json())
         ready = wait([child.pipe, child.process.sentinel])
-        text = child.pipe.recv_bytes() if child.pipe in ready and child.pipe.poll() else None
+        try:
+            text = child.pipe.recv_bytes() if child.pipe in ready else None
+        except EOFError:
+            text = None
         child.process.join()
         child.pipe.close()
         if text is None:
@@ -71,25 +94,35 @@ class Children:
             return ProbeEnd(probes=[], data={}, mistake=mistake)
         return ProbeEnd.model_validate_json(text)
 
-    def start(self, order: TrialOrder, listener: Listener) -> None:
-        """Fork a child for the order."""
-        child = self._fork(_trial_main, order.model_dump_json(), listener)
+    def start(self, order: TrialOrder, listener: Listener | None) -> None:
+        """Fork the processes of the order."""
+        n_processes = int(order.config["trainer"]["processes"])
+        taken = Counter(name for child in self._children.values() for name in child.devices)
+        devices = least_loaded(self._devices, taken, n_processes)
+        room = tempfile.mkdtemp(prefix="hpo-") if n_processes > 1 else None
+        child = _Child(processes=[], listener=listener, devices=devices, room=room)
         self._children[order.number] = child
+        meeting = None if room is None else str(Path(room) / "meeting")
+        for rank in range(n_processes):
+            changes = {"gpus": devices or order.gpus, "rank": rank, "meeting": meeting}
+            one = order.model_copy(update=changes)
+            child.processes.append(self._fork(_trial_main, one.model_dump_json()))
 
     def wait(self, timeout_s: float) -> list[TrialEnd]:
         """Answer reports until an order ends or the time is over."""
         deadline = time.monotonic() + timeout_s
         ended: list[TrialEnd] = []
         while not ended and self._children:
-            sources = [one.pipe for one in self._children.values()]
-            sentinels = [one.process.sentinel for one in self._children.values()]
-            ready = wait([*sources, *sentinels], max(deadline - time.monotonic(), 0.0))
-            for number in list(self._children):
-                child = self._children[number]
-                if child.pipe in ready or child.process.sentinel in ready:
-                    end = self._heard(number, child)
-                    if end is not None:
-                        ended.append(end)
+            running = [one for child in self._children.values() for one in child.processes]
+            sources = [source for one in running for source in (one.pipe, one.process.sentinel)]
+            ready = wait(sources, max(deadline - time.monotonic(), 0.0))
+            for number, child in list(self._children.items()):
+                for one in list(child.processes):
+                    if one.pipe in ready or one.process.sentinel in ready:
+                        end = self._heard(number, child, one)
+                        if end is not None:
+                            ended.append(end)
+                            break
             if time.monotonic() >= deadline:
                 break
         return ended
@@ -99,71 +132,136 @@ class Children:
         for child in self._children.values():
             if not child.told:
                 child.told = True
-                _send(child.pipe, Command.ABANDON)
+                _send(child.processes[0].pipe, Command.ABANDON)
 
     def kill(self, number: int) -> None:
         """End one order now."""
         self._reap(self._children.pop(number))
 
     def resident_bytes(self, number: int) -> int:
-        """Return the resident size of an order's process and its own children."""
-        try:
-            process = psutil.Process(self._children[number].process.pid)
-            family = [process, *process.children(recursive=True)]
-            return sum(int(one.memory_info().rss) for one in family)
-        except psutil.Error:
-            return 0
+        """Return the resident size of an order's processes and their own children."""
+        return sum(_resident_bytes(one.process) for one in self._children[number].processes)
 
     def close(self) -> None:
         """End everything that still runs."""
         for number in list(self._children):
             self.kill(number)
 
-    def _fork(
-        self, main: Callable[[str, Connection], None], order: str, listener: Listener | None
-    ) -> _Child:
+    def _fork(self, main: Callable[[str, Connection], None], order: str) -> _Process:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(order, theirs), daemon=False)
         with _without_main():
             process.start()
         theirs.close()
-        return _Child(process=process, pipe=ours, listener=listener)
+        return _Process(process=process, pipe=ours)
 
-    def _heard(self, number: int, child: _Child) -> TrialEnd | None:
-        """Take one message of a child, or its death."""
-        if not child.pipe.poll():
-            return None if child.process.is_alive() else self._died(number, child)
-        try:
-            message = json.loads(child.pipe.recv_bytes())
-        except (EOFError, OSError):
-            return self._died(number, child)
+    def _heard(self, number: int, child: _Child, one: _Process) -> TrialEnd | None:
+        """Take one message of a child's process, or its death."""
+        message = _message(one)
+        if message is None:
+            return self._ended(number, child, one, None)
         if "end" in message:
-            self._reap(self._children.pop(number), gently=True)
-            return TrialEnd.model_validate(message["end"])
-        if child.listener is not None:
+            return self._ended(number, child, one, TrialEnd.model_validate(message["end"]))
+        if "validated" in message:
             report = Validation.model_validate(message["validated"])
-            _send(child.pipe, child.listener.validated(report))
+            listener = child.listener
+            _send(one.pipe, listener.validated(report) if listener else Command.CONTINUE)
         return None
 
-    def _died(self, number: int, child: _Child) -> TrialEnd:
-        child.process.join(1.0)
-        code = child.process.exitcode
-        self._reap(self._children.pop(number))
-        if child.told:
-            return TrialEnd(number=number, outcome="abandoned")
-        reason, what = cause_of_death(code)
-        outcome = "killed" if reason == "killed" else "failed"
-        return TrialEnd.model_validate(
-            {"number": number, "outcome": outcome, "reason": reason, "what": what}
-        )
+    def _ended(
+        self, number: int, child: _Child, one: _Process, end: TrialEnd | None
+    ) -> TrialEnd | None:
+        """Make the end of one process that of its child, unless it only followed, and ended well.
+
+        Args:
+            number: of the order.
+            child: what trains it.
+            one: the process.
+            end: what it said; None if it died.
+        """
+        if end is None:
+            one.process.join(1.0)
+            if one is not child.processes[0] and one.process.exitcode == 0:
+                child.processes.remove(one)
+                one.pipe.close()
+                return None
+        well = end is not None and end.outcome != "failed"
+        cause = end if end is not None and well else _cause(number, child, one, end)
+        alone = len(child.processes) == 1
+        self._reap(self._children.pop(number), gently=well or alone)
+        return cause
 
     def _reap(self, child: _Child, *, gently: bool = False) -> None:
-        if gently:
-            child.process.join(5.0)
-        if child.process.is_alive():
-            _kill_family(child.process)
-        child.process.join()
-        child.pipe.close()
+        for one in child.processes:
+            if gently:
+                one.process.join(5.0)
+            if one.process.is_alive():
+                _kill_family(one.process)
+            one.process.join()
+            one.pipe.close()
+        if child.room is not None:
+            shutil.rmtree(child.room, ignore_errors=True)
+
+
+def _message(one: _Process) -> dict[str, Any] | None:
+    """Return what a process said, empty if nothing; None if it is dead and has said all."""
+    alive = one.process.is_alive()
+    try:
+        if one.pipe.poll():
+            said: dict[str, Any] = json.loads(one.pipe.recv_bytes())
+            return said
+    except (EOFError, OSError):
+        return None
+    return {} if alive else None
+
+
+def _cause(number: int, child: _Child, one: _Process, end: TrialEnd | None) -> TrialEnd:
+    """Return why the processes of an order failed: the failure or death that came first.
+
+    The others fail because it is gone, a moment later. One that was killed could not say when; one
+    that aborts itself is what libraries make of the loss of another.
+    """
+    ends = [end or _death(number, one, told=child.told)]
+    deadline = time.monotonic() + SETTLE_S
+    for other in child.processes:
+        if other is not one:
+            other.process.join(max(deadline - time.monotonic(), 0.0))
+            said = _last_word(other)
+            if said is None and other.process.exitcode:
+                said = _death(number, other, told=child.told)
+            if said is not None and said.outcome in ("result", "abandoned"):
+                return said
+            ends += [] if said is None else [said]
+    return min(ends, key=lambda end: end.failed_s or 0.0)
+
+
+def _last_word(one: _Process) -> TrialEnd | None:
+    """Return the end that a process said, reading over its reports; None if it said none."""
+    while message := _message(one):
+        if "end" in message:
+            return TrialEnd.model_validate(message["end"])
+    return None
+
+
+def _death(number: int, one: _Process, *, told: bool) -> TrialEnd:
+    """Return the end of a process that did not say how it ended."""
+    if told:
+        return TrialEnd(number=number, outcome="abandoned")
+    code = one.process.exitcode
+    reason, what = cause_of_death(code)
+    outcome = "killed" if reason == "killed" else "failed"
+    last = time.monotonic() if code == -signal.SIGABRT else None
+    return TrialEnd.model_validate(
+        {"number": number, "outcome": outcome, "reason": reason, "what": what, "failed_s": last}
+    )
+
+
+def _resident_bytes(process: BaseProcess) -> int:
+    try:
+        own = psutil.Process(process.pid)
+        return sum(int(one.memory_info().rss) for one in [own, *own.children(recursive=True)])
+    except psutil.Error:
+        return 0
 
 
 def cause_of_death(code: int | None) -> tuple[Reason, str]:
@@ -233,14 +331,17 @@ class _PipeListener:
 
 def _trial_main(order_text: str, pipe: Connection) -> None:
     """Carry out one order in a child."""
+    order = TrialOrder.model_validate_json(order_text)
+    if order.gpus is not None:
+        os.environ[VISIBLE] = ",".join(order.gpus)  # before anything asks CUDA
     from hpo.child import carry_out
     from hpo.logs import log_to
 
-    order = TrialOrder.model_validate_json(order_text)
     _settle_in(order.log)
     with log_to(None if order.log is None else Path(order.log)):
         end = carry_out(order, _PipeListener(pipe))
-    pipe.send_bytes(json.dumps({"end": end.model_dump(mode="json")}).encode())
+    if order.rank == 0 or end.outcome == "failed":
+        pipe.send_bytes(json.dumps({"end": end.model_dump(mode="json")}).encode())
 
 
 def _probe_main(order_text: str, pipe: Connection) -> None:

@@ -29,6 +29,7 @@ for _verb in (
     model.evaluate,
     model.predict,
     look.dashboard,
+    look.doctor,
     look.schema,
     look.families,
     look.spaces,

@@ -14,7 +14,7 @@ from hpo.local import data_changes, local_config
 from hpo.logs import log_to
 from hpo.records import now_utc, read_record
 from lightning_modules.build import open_data
-from lightning_modules.checkpoint import file_sha256
+from lightning_modules.durable import file_sha256
 from lightning_modules.restore import score
 
 

@@ -14,7 +14,14 @@ from hpo.records import hash_changes, now_utc
 from hpo.spec import StudySpec
 from lightning_modules.plugins import loaded_plugins
 
-FREE = ("name", "budget", "search.retries", "search.keep_checkpoints", "search.trial_")
+FREE = (
+    "name",
+    "budget",
+    "search.retries",
+    "search.keep_checkpoints",
+    "search.trial_",
+    "search.min_",
+)
 """What may differ on resume: dotted paths of the study file."""
 
 

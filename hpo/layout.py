@@ -77,9 +77,18 @@ class StudyFolder:
         """Seconds of wall-clock time that all calls have used, and how many trials have ended."""
         return self.path / "progress.json"
 
+    @property
+    def requests(self) -> Path:
+        """What other processes ask of the study while it runs."""
+        return self.path / "requests"
+
     def trial(self, number: int) -> Path:
         """The folder of a trial."""
         return self.path / "trials" / f"{number:04d}"
+
+    def proposal(self, number: int) -> Path:
+        """What a trial that has not ended was begun with."""
+        return self.trial(number) / "proposal.json"
 
     def trial_folders(self) -> list[Path]:
         """Return the folders of all trials, by number."""
@@ -151,7 +160,7 @@ def find_study(name: str, results: Path) -> StudyFolder:
     if name in known:
         return known[name]
     path = Path(name)
-    if (path / "study.yaml").is_file():
+    if os.path.isfile(path / "study.yaml"):  # False for what is too long for a path, too
         return StudyFolder(path)
     hint = suggest(name, list(known)) if known else "hpo run quickstart makes one"
     raise UsageError("", f"no study {name!r} in {results}/", hint)

@@ -1,6 +1,5 @@
 """What `hpo list`, `hpo best` and `hpo show` read from the records; no torch, no Optuna."""
 
-import csv
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from hpo.best import BestConfig, default_of
 from hpo.errors import StudyError, UsageError
 from hpo.files import dump_json, dump_yaml
 from hpo.layout import StudyFolder, find_studies
-from hpo.records import Fingerprint, Read, TrialRecord, ranked, read_record, read_trials
+from hpo.records import Fingerprint, Read, TrialRecord, ranked, read_curve, read_record, read_trials
 from hpo.words import counts
 from lightning_modules.registry import suggest
 
@@ -163,8 +162,4 @@ def differing(records: Sequence[TrialRecord]) -> list[tuple[str, list[Any]]]:
 
 def curve(folder: StudyFolder, number: int) -> list[float]:
     """Return the objective at every validation of a trial."""
-    file = folder.trial(number) / "curve.csv"
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8", newline="") as stream:
-        return [float(row["objective"]) for row in csv.DictReader(stream)]
+    return list(read_curve(folder.trial(number)).values())

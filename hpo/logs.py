@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIBRARIES = ("pytorch_lightning", "lightning", "lightning_fabric", "optuna", "torch", "py.warnings")
+LIBRARIES = (
+    "lightning_modules",
+    "pytorch_lightning",
+    "lightning",
+    "lightning_fabric",
+    "optuna",
+    "torch",
+    "py.warnings",
+)
 
 
 @contextmanager

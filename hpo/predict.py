@@ -1,6 +1,5 @@
 """Predictions of a trained model for new rows, read and written in pieces: flat memory."""
 
-import csv
 import os
 import re
 import shutil
@@ -22,14 +21,15 @@ import torch
 from hpo.best import BestConfig
 from hpo.columns import check_first_line
 from hpo.errors import DataError, UsageError
+from hpo.files import CsvWriter, safe_cell
 from hpo.records import read_record
-from lightning_modules.checkpoint import file_sha256
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import CsvConfig
 from lightning_modules.data.csv_check import checked_header
 from lightning_modules.data.frames import Array
 from lightning_modules.data.prepare import CategoryColumn, NumericColumn, TablePreparation
 from lightning_modules.data.prepared import Fitted
+from lightning_modules.durable import file_sha256
 from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore_folder
 from lightning_modules.train import steady_threads
@@ -38,9 +38,16 @@ STDIN = Path("-")
 CHECKPOINT = "best.ckpt"
 _VALUES = 1_000_000
 """Values that are in memory at a time, in rows of the input."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
-_DAMAGED = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    MemoryError,  # of a header that claims more than there is
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _TRUTH = {"true": "True", "false": "False"}
 
 
@@ -124,10 +131,10 @@ def write_predictions(
 
 
 def _write(rows: Iterator[list[str]], stream: TextIO) -> int:
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = CsvWriter(stream)
     n_rows = -1  # the names
     for cells in rows:
-        writer.writerow([_safe(cell) for cell in cells])
+        writer.row([_safe(cell) for cell in cells])
         n_rows += 1
     return n_rows
 
@@ -138,7 +145,7 @@ def _safe(cell: str) -> str:
     >>> _safe("=1+1"), _safe("-1.5"), _safe("a")
     ("'=1+1", '-1.5', 'a')
     """
-    return "'" + cell if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
+    return cell if _NUMBER.fullmatch(cell) else safe_cell(cell)
 
 
 def _folder_of(file: Path) -> Path:

@@ -4,6 +4,7 @@ The storage tells the truth, in which a failed trial is FAIL and taught nothing:
 pass over FAIL, and propose the same failure again. In this view it is infeasible instead.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -229,4 +230,4 @@ class Proposals:
 
 
 def _frozen(trial: Trial) -> FrozenTrial:
-    return trial.study.get_trials(deepcopy=True)[trial.number]
+    return copy.deepcopy(trial.study.get_trials(deepcopy=False)[trial.number])

@@ -20,6 +20,12 @@ class TrialOrder(Settings):
     """Where prepared data are shared between children; None keeps them in this process."""
     log: str | None
     """Where a child of its own writes what libraries and modules say."""
+    gpus: list[str] | None = None
+    """The only GPUs that its processes see; None hides none."""
+    rank: int = 0
+    """Which of the trial's processes this one is; the first one alone reports and records."""
+    meeting: str | None = None
+    """A file through which several processes find each other; it is not there before."""
 
 
 class TrialEnd(Settings):
@@ -29,9 +35,12 @@ class TrialEnd(Settings):
     outcome: Literal["result", "failed", "abandoned", "killed"]
     """``killed`` is no fault of the config: the machine, or somebody on it, ended the child."""
     result: RunResult | None = None
+    """Of the first process; the others have none."""
     reason: Reason | None = None
     what: str = ""
     traceback: str = ""
+    failed_s: float | None = None
+    """When it failed, by the machine's monotonic clock: of several processes, who came first."""
 
 
 class ProbeOrder(Settings):

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo.errors import UsageError
-from hpo.files import write_json, write_text
+from hpo.files import CsvWriter, safe_cell, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.nodes import Scalar
 from lightning_modules.result import RunResult
@@ -65,6 +65,15 @@ class Fingerprint(BaseModel):
     created_utc: str
 
 
+class ProposalRecord(BaseModel):
+    """``proposal.json``: a trial that has begun and not ended, for a storage that was lost."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_name: Literal["hpo.proposal/1"] = Field("hpo.proposal/1", alias="schema")
+    params: dict[str, Scalar]
+
+
 def write_trial(folder: StudyFolder, record: TrialRecord) -> None:
     """Write ``result.json`` of a trial: its presence means that the trial has ended."""
     write_json(
@@ -83,7 +92,8 @@ def read_record(path: Path, model: type[Read]) -> Read:
     except FileNotFoundError:
         raise UsageError(str(path), "no such file", "check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
-        raise UsageError(str(path), "is damaged: no JSON", "run the study again") from None
+        hint = "hpo doctor --repair mends the study"
+        raise UsageError(str(path), "is damaged: no JSON", hint) from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -95,6 +105,47 @@ def read_trials(folder: StudyFolder) -> list[TrialRecord]:
     """Return the records of all trials that have ended, by number."""
     files = [path / "result.json" for path in folder.trial_folders()]
     return [read_record(file, TrialRecord) for file in files if file.is_file()]
+
+
+def read_curve(trial: Path) -> dict[int, float]:
+    """Return the objective of every validation of a trial, by its count, from its folder."""
+    file = trial / "curve.csv"
+    if not file.exists():
+        return {}
+    with file.open(encoding="utf-8", newline="") as stream:
+        return {int(row["validation"]): float(row["objective"]) for row in csv.DictReader(stream)}
+
+
+def attributes_of(record: TrialRecord) -> dict[str, object]:
+    """Return what the dashboard shows of a trial, numbers where they can be axes."""
+    run = record.run
+    shown: dict[str, object] = {
+        "seed": record.seed,
+        "seconds": record.seconds,
+        "status": record.state,
+        "reason": record.reason,
+        "what": record.what[:500] or None,
+        "lr": _lr(record),
+        "default": True if "default" in record.notes else None,
+    }
+    return shown if run is None else {**shown, **_numbers_of(run)}
+
+
+def _numbers_of(run: RunResult) -> dict[str, object]:
+    return {
+        "n_parameters": run.n_parameters,
+        "size_mb": round(run.size_bytes / 1e6, 6),
+        "latency_ms": run.latency_ms,
+        "epochs_run": run.epochs_run,
+        "best_epoch": run.best_epoch,
+        "stop_reason": run.stopped_by,
+    }
+
+
+def _lr(record: TrialRecord) -> float | None:
+    optimizer = record.config.get("optimizer")
+    lr = optimizer.get("lr") if isinstance(optimizer, dict) else None
+    return float(lr) if isinstance(lr, int | float) else None
 
 
 def ranked(records: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
@@ -119,13 +170,13 @@ def write_leaderboard(
     """Write ``leaderboard.csv``: rank, result and cost of every trial, then its parameters."""
     names = sorted({name for record in records for name in record.params})
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["rank", "trial", "state", "reason", metric, *_COLUMNS, *names])
+    writer = CsvWriter(text)
+    writer.row(["rank", "trial", "state", "reason", _cell(metric), *_COLUMNS, *map(_cell, names)])
     for rank, record in enumerate(ranked(records, direction), start=1):
         shown = rank if record.state == "complete" else ""
         value = "" if record.value is None else repr(record.value)
         params = [_cell(record.params.get(name, "")) for name in names]
-        writer.writerow(
+        writer.row(
             [
                 shown,
                 record.number,
@@ -143,7 +194,7 @@ _COLUMNS = ("best_epoch", "epochs_run", "n_parameters", "latency_ms", "seconds",
 
 
 def _costs(record: TrialRecord) -> list[Any]:
-    notes = "; ".join(map(_cell, record.notes))
+    notes = _cell("; ".join(record.notes))
     if record.run is None:
         return ["", "", "", "", f"{record.seconds:.3f}", notes]
     run = record.run
@@ -154,9 +205,7 @@ def _costs(record: TrialRecord) -> list[Any]:
 
 def _cell(value: Any) -> Any:
     """Return text that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    return safe_cell(value) if isinstance(value, str) else value
 
 
 def hash_changes(stored: Mapping[str, Any], found: Mapping[str, str | None]) -> list[str]:

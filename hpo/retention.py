@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, ranked
+from lightning_modules.running import forget_running
 
 
 def kept(records: Sequence[TrialRecord], *, direction: str, keep: int) -> set[int]:
@@ -20,13 +21,51 @@ def kept(records: Sequence[TrialRecord], *, direction: str, keep: int) -> set[in
 def forget_checkpoints(
     folder: StudyFolder, records: Sequence[TrialRecord], *, direction: str, keep: int
 ) -> None:
-    """Delete the weights of trials that ended and are not kept; their records stay.
+    """Delete the weights of trials that ended and are not kept, and what any could go on from.
 
-    Call it when the storage knows every one of ``records``: a file goes after the state is stored,
-    never before.
+    Their records stay. Call it when the storage knows every one of ``records``: a file goes after
+    the state is stored, never before.
     """
     safe = kept(records, direction=direction, keep=keep)
     for record in records:
+        trial = folder.trial(record.number)
+        forget_running(trial)
         if record.number not in safe:
-            for name in ("best.ckpt", "last.ckpt"):
-                (folder.trial(record.number) / name).unlink(missing_ok=True)
+            (trial / "best.ckpt").unlink(missing_ok=True)
+
+
+class Retention:
+    """Deletes checkpoints as trials end, looking at what changed alone.
+
+    Args:
+        folder: of the study.
+        records: trials that have ended; what they leave and is not kept goes at once.
+        direction: ``maximize`` or ``minimize``.
+        keep: how many of the best complete trials keep their weights.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        records: Sequence[TrialRecord],
+        *,
+        direction: str,
+        keep: int,
+    ) -> None:
+        self._folder, self._direction, self._keep = folder, direction, keep
+        forget_checkpoints(folder, records, direction=direction, keep=keep)
+        complete = [record for record in records if record.state == "complete"]
+        self._best = ranked(complete, direction)[:keep]
+        self._defaults = {record.number for record in records if "default" in record.notes}
+
+    def ended(self, record: TrialRecord) -> None:
+        """Take note of a trial that the storage knows to have ended."""
+        known = {one.number for one in self._best}
+        new = [record] if record.state == "complete" else []
+        self._best = ranked([*self._best, *new], self._direction)[: self._keep]
+        kept = {one.number for one in self._best}
+        if "default" in record.notes:
+            self._defaults.add(record.number)
+        forget_running(self._folder.trial(record.number))
+        for number in (known | {record.number}) - kept - self._defaults:
+            (self._folder.trial(number) / "best.ckpt").unlink(missing_ok=True)

@@ -5,15 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.best import BEST_SCHEMA, BestConfig
-from hpo.errors import UsageError
-from hpo.files import read_document, write_json
+from hpo.children import Children
+from hpo.devices import gpus_for, refuse_processes
+from hpo.errors import TrialFailed, UsageError
+from hpo.files import read_document, write_json, write_text
 from hpo.local import data_changes, read_config
 from hpo.logs import log_to
+from hpo.protocol import TrialEnd, TrialOrder
 from hpo.records import config_sha256, read_record
 from lightning_modules.build import open_data
 from lightning_modules.config import RunConfig
+from lightning_modules.plugins import loaded_plugins
 from lightning_modules.result import Listener, RunResult
 from lightning_modules.train import train
+
+TICK_S = 0.5
+"""How long to wait for the end of processes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +52,8 @@ def retrain(
         listener: told of every validation.
 
     Raises:
-        UsageError: if the file is no config, or the folder is not empty.
+        UsageError: if the file is no config, the folder is not empty, or the config wants more
+            processes than there are GPUs.
         TrialFailed: if the training has no usable result.
     """
     config = read_config(file, overrides)
@@ -57,7 +65,10 @@ def retrain(
     folder.mkdir(parents=True, exist_ok=True)
     with log_to(folder / "log.txt"):
         data = open_data(config)
-        result = train(config, folder, report=listener, data=data)
+        if config.trainer.processes == 1:
+            result = train(config, folder, report=listener, data=data)
+        else:
+            result = _train_in_children(config, folder, listener)
     record = {"schema": "hpo.run/1", "config": portable, "config_sha256": digest}
     write_json(folder / "result.json", {**record, "run": result.plain()})
     best = _recorded(file, digest)
@@ -70,9 +81,40 @@ def retrain(
     )
 
 
+def _train_in_children(config: RunConfig, folder: Path, listener: Listener | None) -> RunResult:
+    """Train a config that wants several processes in processes of its own."""
+    gpus = gpus_for([config.trainer])
+    refuse_processes([config.trainer], gpus, workers=1)
+    children = Children(1, devices=gpus)
+    order = TrialOrder(
+        number=0,
+        config=config.plain(),
+        folder=str(folder),
+        plugins=[plugin.name for plugin in loaded_plugins()],
+        cache=None,
+        log=str(folder / "log.txt"),
+    )
+    ended: list[TrialEnd] = []
+    try:
+        children.start(order, listener)
+        while not ended:
+            ended = children.wait(TICK_S)
+    finally:
+        children.close()
+    end = ended[0]
+    if end.result is None:
+        if end.traceback:
+            write_text(folder / "traceback.txt", end.traceback)
+        raise TrialFailed(end.reason or "error", end.what)
+    return end.result
+
+
 def _recorded(file: Path, digest: str) -> BestConfig | None:
-    """Return the record in ``file``, if it is one of a best config, and of this very config."""
+    """Return the record in ``file``, if it is one of a best config, and of this very config.
+
+    A setting that the record does not know yet has its default.
+    """
     if read_document(file).values.get("schema") != BEST_SCHEMA:
         return None
     best = read_record(file, BestConfig)
-    return best if best.config_sha256 == digest else None
+    return best if config_sha256(read_config(file).portable()) == digest else None

@@ -10,6 +10,7 @@ from typing import IO
 
 from hpo.answer import answer, error_console, marks, say, wants_screen
 from hpo.best import default_of
+from hpo.devices import gpus_for
 from hpo.errors import UsageError
 from hpo.events import EventsObserver
 from hpo.lines import LinesObserver
@@ -82,8 +83,15 @@ def run_in_terminal(
 
 
 def default_workers(spec: StudySpec) -> int:
-    """Return how many trials this machine's cores can train at once: cores / threads per trial."""
-    threads = max(config.trainer.threads for config in spec.space.corners())
+    """Return how many trials this machine can train at once: one for each GPU that is used.
+
+    Without GPUs, cores / threads; a trial of several processes takes as many times as much.
+    """
+    trainers = [config.trainer for config in spec.space.corners()]
+    n_gpus = len(gpus_for(trainers))
+    if n_gpus:
+        return max(n_gpus // max(trainer.processes for trainer in trainers), 1)
+    threads = max(trainer.threads * trainer.processes for trainer in trainers)
     return max((os.cpu_count() or 1) // threads, 1)
 
 

@@ -36,9 +36,11 @@ class Wait:
 class Finish:
     """The study ends here."""
 
-    why: Literal["budget", "interrupted", "failing"]
+    why: "Why"
 
 
+Why = Literal["budget", "interrupted", "stopped", "disk", "failing"]
+"""Used up; Ctrl-C; asked for by `hpo stop`; no space left; all first trials failed."""
 Next = Start | Wait | Finish
 
 
@@ -62,14 +64,15 @@ class Scheduler:
     failures: list[str] = field(default_factory=list)
     """The reasons of the first trials, while all of them failed."""
     any_success: bool = False
-    interrupted: bool = False
+    halted: Why | None = None
+    """Nothing more is started, and what runs is given back, for this reason."""
 
     def next(self, *, time_s: float) -> Next:
         """Return what to do now."""
         if self._failing() and not self.running:
             return Finish("failing")
-        if self.interrupted:
-            return Wait() if self.running else Finish("interrupted")
+        if self.halted is not None:
+            return Wait() if self.running else Finish(self.halted)
         if self._spent(time_s) or self._failing():
             return Wait() if self.running else Finish("budget")
         if len(self.running) >= self.capacity:
@@ -98,7 +101,7 @@ class Scheduler:
     def batch_ended(self, *, time_s: float) -> Command:
         """Return whether a running trial goes on after a batch."""
         over = self.limits.time_s is not None and time_s >= self.limits.time_s
-        return Command.ABANDON if over or self.interrupted else Command.CONTINUE
+        return Command.ABANDON if over or self.halted is not None else Command.CONTINUE
 
     def finished(self, number: int, *, epochs: float, failure: str | None) -> None:
         """Take note that a trial ended for good; ``failure`` is its reason if it failed."""
@@ -115,9 +118,9 @@ class Scheduler:
         self.running.discard(number)
         self.waiting.append(number)
 
-    def interrupt(self) -> None:
-        """Start nothing more; what runs is given back at its next batch end."""
-        self.interrupted = True
+    def halt(self, why: Why) -> None:
+        """Start nothing more; what runs is given back at its next batch end. First why holds."""
+        self.halted = self.halted or why
 
     def _spent(self, time_s: float) -> bool:
         trials, epochs, limit = self.limits.trials, self.limits.epochs, self.limits.time_s

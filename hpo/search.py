@@ -184,6 +184,8 @@ class SearchConfig(Settings):
     """How many of the best trials keep their weights; a record trains again to the same bits."""
     trial_timeout: Duration | None = None
     """How long one trial may take; it fails then."""
+    min_free_gb: float = Field(0.1, ge=0)
+    """No trial is started with less room on the disk: the study stops, and goes on later."""
     trial_memory_gb: float | None = Field(None, gt=0)
     """How much memory one trial's process may hold; it fails then."""
 

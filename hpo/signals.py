@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once means at the next batch end, twice means now."""
+"""Ctrl-C and SIGTERM: once means at the next batch end, twice means now, more changes nothing."""
 
 import signal
 import threading
@@ -13,7 +13,8 @@ from hpo.supervisor import StopNow
 def interruptible(interrupt: Callable[[], None]) -> Iterator[list[int]]:
     """Call ``interrupt`` at the first signal and raise StopNow at the second.
 
-    Yields the signals received so far. Outside of the main thread nothing is changed.
+    Further ones are passed over: they would break off what puts the study down. Yields the signals
+    received so far. Outside of the main thread nothing is changed.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -22,9 +23,10 @@ def interruptible(interrupt: Callable[[], None]) -> Iterator[list[int]]:
 
     def handle(number: int, _: FrameType | None) -> None:
         received.append(number)
-        if len(received) > 1:
+        if len(received) == 1:
+            interrupt()
+        elif len(received) == 2:
             raise StopNow
-        interrupt()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

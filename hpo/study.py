@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hpo.best import BestConfig, BestWriter, best_of
 from hpo.children import Children
+from hpo.devices import gpus_for, refuse_processes
 from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
 from hpo.folder import (
     create_folder,
@@ -29,10 +30,11 @@ from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.scheduler import Finish, Limits, Scheduler
 from hpo.search import GridConfig, seconds
+from hpo.settle import settle
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
 from hpo.storage import ATTEMPTS, StudyStorage, sqlite_url
-from hpo.supervisor import Study, Supervisor, TrialLimits, attributes_of
+from hpo.supervisor import Study, Supervisor, TrialLimits
 from hpo.tracking import TensorBoardObserver
 from hpo.workers import InProcess, Workers
 from lightning_modules.config import RunConfig
@@ -61,7 +63,7 @@ def run_study(
     results: Path = Path(DEFAULT_RESULTS),
     *,
     storage: str | None = None,
-    workers: int = 0,
+    workers: int | Workers = 0,
     observers: Sequence[Observer] = (),
     allow_change: bool = False,
 ) -> StudyOutcome:
@@ -72,14 +74,15 @@ def run_study(
         results: the folder of all studies.
         storage: an Optuna storage URL; one SQLite file under ``results`` by default.
         workers: how many trials are trained at once, each in a process of its own; 0 trains in
-            this process.
+            this process. Or who trains them.
         observers: told of everything that happens.
         allow_change: resume with another space, data, objective or seed all the same, and
             record that.
 
     Raises:
-        UsageError: if a family cannot take the data, or a limit of a trial is set that training
-            in this process cannot keep; nothing was created.
+        UsageError: if a family cannot take the data, a limit of a trial is set that training in
+            this process cannot keep, or a trial wants more processes than there are GPUs, or than
+            this one; nothing was created.
         RefusedError: if the study exists with another space, data, objective or seed, or the
             storage holds its trials and the folder is gone.
         EnvironmentFault: if another supervisor runs it, the folder cannot be made, or the storage
@@ -91,7 +94,7 @@ def run_study(
         raise UsageError("search", what, "use workers, or remove them")
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
-    trainers: Workers = Children(workers) if workers else InProcess()
+    trainers = _trainers(workers, spec)
     folder.refuse_place()
     tried = None if folder.study_file.exists() else _preflight(spec, trainers)
     with folder.owned(), log_to(folder.log):
@@ -120,6 +123,15 @@ def run_study(
             return _supervise(study, spec, database, trainers, watchers, changes)
         finally:
             database.close()
+
+
+def _trainers(workers: int | Workers, spec: StudySpec) -> Workers:
+    if not isinstance(workers, int):
+        return workers
+    trainers = [config.trainer for config in spec.space.corners()]
+    gpus = gpus_for(trainers) if workers else []
+    refuse_processes(trainers, gpus, workers=workers)
+    return Children(workers, devices=gpus) if workers else InProcess()
 
 
 def _changes(
@@ -249,6 +261,7 @@ def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study
         keep_checkpoints=spec.search.keep_checkpoints,
         retries=spec.search.retries,
         limits=_trial_limits(spec),
+        min_free_bytes=spec.search.min_free_gb * 1e9,
     )
 
 
@@ -261,7 +274,7 @@ def _supervisor_of(
     observers: Sequence[Observer],
 ) -> tuple[Supervisor, int | None]:
     """Return the supervisor of a study as its records and storage left it, and its total."""
-    past = settle(database, records, name=spec.name)
+    past = settle(database, study.folder, spec.space, records)
     window = workers.capacity if spec.search.reproducible else None
     proposals = Proposals(
         spec,
@@ -288,35 +301,6 @@ def _supervisor_of(
         attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
     )
     return supervisor, limits.trials
-
-
-def settle(
-    database: StudyStorage, records: Sequence[TrialRecord], *, name: str
-) -> list[FrozenTrial]:
-    """Bring the storage in line with the records, and return all its trials.
-
-    A running trial has no supervisor any more: with a record it ended, without one it waits.
-
-    Raises:
-        StudyError: if storage and folder do not belong together.
-    """
-    trials = database.trials()
-    recorded = {record.number: record for record in records}
-    ended = {trial.number for trial in trials if trial.state.is_finished()}
-    if ended - set(recorded) or set(recorded) - {trial.number for trial in trials}:
-        what = f"the storage has {len(ended)} trials that ended, the folder {len(recorded)}"
-        hint = "give the study another name, or restore what is missing"
-        raise StudyError(name, what, hint)
-    for trial in trials:
-        if trial.state != TrialState.RUNNING:
-            continue
-        record = recorded.get(trial.number)
-        if record is None:
-            database.give_back(trial.number)
-        else:
-            attributes = attributes_of(record)
-            database.finish(record.number, record.state, record.value, attributes)
-    return database.trials()
 
 
 def most_validations(spec: StudySpec) -> int:
@@ -364,6 +348,9 @@ def _scheduler(
 
 
 def _complain(finish: Finish, end: StudyEnd, spec: StudySpec) -> None:
+    if finish.why == "disk":
+        what = "the disk is full, or nearly so (search.min_free_gb); nothing is lost"
+        raise EnvironmentFault(spec.name, what, "free space, then run the same command again")
     if finish.why == "failing":
         first = end.records[0]
         what = f"the first {len(end.records)} trials all failed: {first.reason}: {first.what}"

@@ -3,31 +3,26 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from hpo.best import BestWriter
-from hpo.files import write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.observers import Observer
 from hpo.proposals import Proposal, Proposals
 from hpo.protocol import TrialEnd, TrialOrder
-from hpo.records import (
-    TrialRecord,
-    config_sha256,
-    now_utc,
-    write_leaderboard,
-    write_trial,
-)
-from hpo.retention import forget_checkpoints
+from hpo.recorder import Recorder
+from hpo.records import TrialRecord, config_sha256, now_utc
 from hpo.scheduler import Finish, Scheduler, Start
 from hpo.storage import StudyStorage
 from hpo.workers import Workers
-from lightning_modules.result import Command, RunResult, Validation
+from lightning_modules.result import Command, Validation
+from lightning_modules.running import can_go_on
 from lightning_modules.task import Direction
 
-LAST = "last.ckpt"
 TICK_S = 0.5
 """How often limits are looked at while trials run."""
 GRACE_S = 3.0
@@ -60,6 +55,8 @@ class Study:
     retries: int
     """How often a trial that the machine killed is started again."""
     limits: "TrialLimits"
+    min_free_bytes: float
+    """No trial is started with less room on the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +101,19 @@ class Supervisor:
         self._proposals = proposals
         self._scheduler = scheduler
         self._workers = workers
-        self._best = best
+        self._recorder = Recorder(
+            study.folder,
+            storage=storage,
+            best=best,
+            records=records,
+            keep_checkpoints=study.keep_checkpoints,
+        )
+        storage.warn = self.warn
         self._observers = observers
         self._begun = time.monotonic() - time_s
         self._running: dict[int, Attempt] = {}
         self._attempts = dict(attempts)
         self._told: float | None = None
-        self.records = list(records)
 
     def run(self) -> Finish:
         """Start, answer and record trials until the scheduler says that the study ends here."""
@@ -119,12 +122,14 @@ class Supervisor:
                 step = self._scheduler.next(time_s=self.time_s())
                 if isinstance(step, Finish):
                     return step
-                if isinstance(step, Start):
+                if isinstance(step, Start) and self._disk_is_full():
+                    self._scheduler.halt("disk")
+                elif isinstance(step, Start):
                     self._train(step)
                 else:
                     self._wait()
         except StopNow:
-            self._scheduler.interrupt()
+            self._scheduler.halt("interrupted")
             return Finish("interrupted")
         except SupervisorFailed as error:
             raise error.__cause__ or error from None
@@ -132,7 +137,13 @@ class Supervisor:
             self._workers.close()
             for number in list(self._running):
                 self._give_back(number)
-            self._save_progress()
+            with suppress(StopNow):  # what is not written follows from the records
+                self._recorder.close(self.time_s())
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """All trials that have ended, in this order."""
+        return self._recorder.records
 
     def time_s(self) -> float:
         """Return the wall-clock time that the study has used, over all calls, seconds."""
@@ -140,7 +151,12 @@ class Supervisor:
 
     def interrupt(self) -> None:
         """Let what runs stop at its next batch end, and start nothing more."""
-        self._scheduler.interrupt()
+        self._scheduler.halt("interrupted")
+
+    def warn(self, text: str) -> None:
+        """Tell everybody; the study goes on."""
+        for observer in self._observers:
+            observer.warned(text)
 
     def validated(self, number: int, validation: Validation) -> Command:
         """Take a report of a running trial and answer it."""
@@ -158,13 +174,19 @@ class Supervisor:
 
     def batch_ended(self) -> Command:
         """Answer a running trial after a batch."""
+        self._recorder.tick(self.time_s())
         for observer in self._observers:
             observer.batch_ended()
         return self._scheduler.batch_ended(time_s=self.time_s())
 
+    def _disk_is_full(self) -> bool:
+        """Return whether less is free than a trial should be begun with."""
+        return psutil.disk_usage(str(self._study.folder.path)).free < self._study.min_free_bytes
+
     def _train(self, start: Start) -> None:
         proposal = self._begin(start).proposal
         folder = self._trial_folder(proposal.number)
+        self._recorder.begun(proposal)
         own = self._workers.shares_data
         order = TrialOrder(
             number=proposal.number,
@@ -219,7 +241,7 @@ class Supervisor:
     def _trial_folder(self, number: int) -> Path:
         """Return the folder of a trial: empty, or with the checkpoint that it goes on from."""
         folder = self._study.folder.trial(number)
-        if folder.exists() and not (folder / LAST).exists():
+        if folder.exists() and not can_go_on(folder):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -230,29 +252,19 @@ class Supervisor:
             self._storage.note_attempts(end.number, self._attempts[end.number])
             self._give_back(end.number)
             return
-        if end.outcome == "abandoned":
+        if end.reason == "disk":
+            self._scheduler.halt("disk")
+        if end.outcome == "abandoned" or end.reason == "disk":
             self._give_back(end.number)
             return
         record = self._record(end)
-        if end.traceback:
-            write_text(self._study.folder.trial(end.number) / "traceback.txt", end.traceback)
-        write_trial(self._study.folder, record)
-        self._tell(record)
-        self.records.append(record)
-        write_leaderboard(
-            self._study.folder,
-            self.records,
-            direction=self._study.direction,
-            metric=self._study.metric,
+        is_best = self._recorder.ended(record, end.traceback, time_s=self.time_s())
+        self._proposals.tell(record.number, record.state, record.value)
+        self._scheduler.finished(
+            record.number,
+            epochs=record.run.epochs_run if record.run else 0.0,
+            failure=_failure(record),
         )
-        is_best = self._best.write(self.records, time_s=self.time_s())
-        forget_checkpoints(
-            self._study.folder,
-            self.records,
-            direction=self._study.direction,
-            keep=self._study.keep_checkpoints,
-        )
-        self._save_progress()
         for observer in self._observers:
             observer.trial_ended(record, best=is_best)
 
@@ -284,25 +296,12 @@ class Supervisor:
             }
         )
 
-    def _tell(self, record: TrialRecord) -> None:
-        """Tell storage and proposals, in this order: what is acknowledged is durable."""
-        run = record.run
-        self._storage.finish(record.number, record.state, record.value, attributes_of(record))
-        self._proposals.tell(record.number, record.state, record.value)
-        self._scheduler.finished(
-            record.number, epochs=run.epochs_run if run else 0.0, failure=_failure(record)
-        )
-
     def _give_back(self, number: int) -> None:
         self._running.pop(number)
         self._storage.give_back(number)
         self._scheduler.given_back(number)
         for observer in self._observers:
             observer.trial_given_back(number)
-
-    def _save_progress(self) -> None:
-        seconds, ended = round(self.time_s(), 3), len(self.records)
-        write_json(self._study.folder.progress, {"wall_seconds": seconds, "ended": ended})
 
 
 class _Answers:
@@ -332,38 +331,6 @@ def _not_the_trials_fault() -> Iterator[None]:
         yield
     except Exception as error:
         raise SupervisorFailed from error
-
-
-def attributes_of(record: TrialRecord) -> dict[str, object]:
-    """Return what the dashboard shows of a trial, numbers where they can be axes."""
-    run = record.run
-    shown: dict[str, object] = {
-        "seed": record.seed,
-        "seconds": record.seconds,
-        "status": record.state,
-        "reason": record.reason,
-        "what": record.what[:500] or None,
-        "lr": _lr(record),
-        "default": True if "default" in record.notes else None,
-    }
-    return shown if run is None else {**shown, **_costs(run)}
-
-
-def _costs(run: RunResult) -> dict[str, object]:
-    return {
-        "n_parameters": run.n_parameters,
-        "size_mb": round(run.size_bytes / 1e6, 6),
-        "latency_ms": run.latency_ms,
-        "epochs_run": run.epochs_run,
-        "best_epoch": run.best_epoch,
-        "stop_reason": run.stopped_by,
-    }
-
-
-def _lr(record: TrialRecord) -> float | None:
-    optimizer = record.config.get("optimizer")
-    lr = optimizer.get("lr") if isinstance(optimizer, dict) else None
-    return float(lr) if isinstance(lr, int | float) else None
 
 
 def _failure(record: TrialRecord) -> str | None:

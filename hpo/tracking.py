@@ -1,5 +1,6 @@
 """TensorBoard: one folder of curves a trial, and HParams over the whole conditional space."""
 
+import re
 import time
 from typing import Any
 
@@ -52,9 +53,9 @@ class TensorBoardObserver:
         """Open the folder of a trial."""
         if self._folder is None:
             return
-        parts = [f"t{proposal.number:04d}", proposal.config.family]
+        parts = [f"t{proposal.number:04d}", _part(proposal.config.family)]
         if proposal.config.optimizer is not None:
-            parts.append(str(proposal.config.optimizer.model_dump()["name"]))
+            parts.append(_part(str(proposal.config.optimizer.model_dump()["name"])))
         folder = self._folder.tensorboard / "-".join(parts)
         self._writers[proposal.number] = EventFileWriter(str(folder))
         self._proposals[proposal.number] = proposal
@@ -100,6 +101,15 @@ class TensorBoardObserver:
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
+
+
+def _part(name: str) -> str:
+    """Return a registered name, which may be any text, as part of a folder's name.
+
+    >>> _part("mlp"), _part("../a b")
+    ('mlp', '.._a_b')
+    """
+    return re.sub(r"[^\w.-]+", "_", name)[:40]
 
 
 def _hparam(parameter: Parameter) -> summary_v2.HParam:

@@ -1,7 +1,6 @@
 """Write checkpoints whole or not at all; read them without running anything in them."""
 
-import hashlib
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from lightning_modules.durable import file_sha256, is_temporary, replacing
 from lightning_modules.errors import UsageError
 
 
@@ -22,12 +22,21 @@ class PlainCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write ``checkpoint`` with plain hyperparameters only: paths as text, no functions."""
+        """Write ``checkpoint`` with plain hyperparameters only: paths as text, no functions.
+
+        A temporary file is written where it lies; Lightning would use one more in the system's
+        folder for temporary files, and leave it there if the process is killed.
+        """
         kept = {
             key: _plain(value) if key in _HYPERPARAMETERS else value
             for key, value in checkpoint.items()
         }
-        super().save_checkpoint(kept, path, storage_options)
+        if not is_temporary(path):
+            super().save_checkpoint(kept, path, storage_options)
+            return
+        content = io.BytesIO()  # torch hides why a write to a file of its own failed
+        torch.save(kept, content)
+        Path(path).write_bytes(content.getbuffer())
 
 
 _HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
@@ -49,22 +58,20 @@ def _plain(value: Any) -> Any:
     return _NOTHING
 
 
-def save_checkpoint(trainer: pl.Trainer, path: Path, *, weights_only: bool) -> None:
-    """Write a Lightning checkpoint, which ``load_from_checkpoint`` reads too.
+def save_weights(trainer: pl.Trainer, path: Path) -> str:
+    """Write a Lightning checkpoint without what only the continuation of the run needs.
 
-    Args:
-        trainer: of the run.
-        path: where to.
-        weights_only: leave out what only the continuation of the run needs.
+    ``load_from_checkpoint`` reads it too.
+
+    Returns:
+        The hash of the file.
+
+    Raises:
+        TrialFailed: reason ``disk`` if there is no room; the file is what it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        trainer.save_checkpoint(temporary, weights_only=weights_only)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        trainer.save_checkpoint(temporary, weights_only=True)
+        return file_sha256(temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -84,9 +91,3 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict) or "state_dict" not in loaded:
         raise UsageError(str(path), "holds no weights", "name a checkpoint of a run")
     return loaded
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

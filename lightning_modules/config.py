@@ -36,6 +36,9 @@ class TrainerConfig(Settings):
     """The largest norm of the whole gradient."""
     early_stopping: EarlyStoppingConfig | None = None
     threads: int = Field(1, ge=1)
+    """Of each process."""
+    processes: int = shape(1, ge=1)
+    """How many train the run together, each a share of every batch, each on a GPU of its own."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = shape("32-true")
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
 
@@ -51,6 +54,17 @@ class TrainerConfig(Settings):
             raise conflict(
                 "validate_every: must be between 1 and max_epochs, or nothing is ever measured"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _something_for_every_process(self) -> "TrainerConfig":
+        if self.batch_size is not None and self.batch_size < self.processes:
+            raise conflict(
+                f"batch_size: {self.batch_size} rows are too few for {self.processes} processes; "
+                "raise it, or lower processes"
+            )
+        if self.accelerator == "mps" and self.processes > 1:
+            raise conflict("processes: mps trains in one process; remove this setting")
         return self
 
 

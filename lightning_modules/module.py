@@ -17,6 +17,7 @@ from lightning_modules.criterion import (
     probabilities,
     regression_loss,
 )
+from lightning_modules.data.batches import ALL
 from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES
 from lightning_modules.layers.noise import Noise, draw_noise
@@ -48,6 +49,7 @@ class SupervisedModule(pl.LightningModule):
             weights = class_weights(facts.class_counts)
         self.register_buffer("class_weights", weights, persistent=False)
         self._seen: list[Batch] = []
+        self._share = ALL
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
 
@@ -93,7 +95,9 @@ class SupervisedModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch."""
-        noise = self.noise(len(batch[0]), self.global_step)
+        rank, n_shares = self._share
+        drawn = self.noise(len(batch[0]) * n_shares, self.global_step)
+        noise = {name: values[rank::n_shares] for name, values in drawn.items()}
         forward = self.network if self.takes_noise else _plain(self.network)
         value, _ = self._step(forward, batch, noise, self.numbers)
         return value
@@ -103,9 +107,16 @@ class SupervisedModule(pl.LightningModule):
         self._seen.append((self(batch[0]), batch[1]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss and the metrics of the whole split."""
-        for name, value in self.measure(everything=False).items():
+        """Log the loss and the metrics of the whole split; step a plateau schedule with them.
+
+        Here and not later: a checkpoint that is taken when the validation ends holds the step.
+        """
+        values = self.measure(everything=False)
+        for name, value in values.items():
             self.log(f"val/{name}", value)
+        if self._plateau is not None and not self.trainer.sanity_checking:
+            objective = values[self.config.objective.metric]
+            self._plateau.step(self.trainer.strategy.broadcast(objective))
 
     def measure(self, *, everything: bool) -> dict[str, float]:
         """Return loss and metrics over all that the validation steps kept, and forget it."""
@@ -167,14 +178,10 @@ class SupervisedModule(pl.LightningModule):
         self._plateau_state = checkpoint.get("plateau")
 
     def on_fit_start(self) -> None:
-        """Put the state of a plateau schedule back."""
+        """Learn which share of every batch comes here; put a plateau schedule's state back."""
+        self._share = (self.trainer.global_rank, self.trainer.world_size)
         if self._plateau is not None and self._plateau_state is not None:
             self._plateau.load_state_dict(self._plateau_state)
-
-    def on_validation_end(self) -> None:
-        """Step a plateau schedule with the objective: once per validation, also inside epochs."""
-        if self._plateau is not None and not self.trainer.sanity_checking:
-            self._plateau.step(float(self.trainer.callback_metrics[self.config.monitor]))
 
     def _step(
         self, forward: Callable[..., Tensor], batch: Batch, noise: Noise, numbers: Numbers

@@ -95,7 +95,8 @@ def try_config(config: RunConfig, data: RunData, *, n_batches: int = 1) -> Probe
 
 def _shortened(config: RunConfig) -> RunConfig:
     plain = config.plain()
-    trainer = {**plain["trainer"], "max_epochs": 1, "validate_every": 1, "early_stopping": None}
+    one = {"max_epochs": 1, "validate_every": 1, "early_stopping": None, "processes": 1}
+    trainer = {**plain["trainer"], **one}
     return RunConfig.model_validate({**plain, "trainer": trainer})
 
 

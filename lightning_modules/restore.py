@@ -125,7 +125,7 @@ def _score_ours(
 def _score_whole(
     config: RunConfig, module: pl.LightningModule, data: RunData, split: str, folder: Path
 ) -> dict[str, float]:
-    trainer = make_trainer(config, folder, callbacks=[])
+    trainer = make_trainer(_of_one_process(config), folder, callbacks=[])
     run = trainer.test if split == "test" else trainer.validate
     with quiet_lightning():
         try:
@@ -134,3 +134,8 @@ def _score_whole(
             first = str(error).splitlines()[0]
             raise UsageError(config.family, first, f"define {split}_step and its loader") from None
     return {name: float(value) for part in logged for name, value in part.items()}
+
+
+def _of_one_process(config: RunConfig) -> RunConfig:
+    settings = config.trainer.model_copy(update={"processes": 1})
+    return config.model_copy(update={"trainer": settings})

@@ -1,6 +1,7 @@
 """A run: train one config once, into one folder."""
 
 import json
+import logging
 import math
 import random
 import statistics
@@ -17,13 +18,25 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from lightning_modules.build import RunData, build_module, open_data
-from lightning_modules.checkpoint import PlainCheckpointIO, file_sha256, load_checkpoint
+from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint
 from lightning_modules.config import RunConfig
+from lightning_modules.durable import full_disk, write_text
 from lightning_modules.errors import TrialFailed, UsageError
 from lightning_modules.module import SupervisedModule
-from lightning_modules.result import Checkpoint, DataRecord, Listener, RunResult
+from lightning_modules.ranks import (
+    Agreed,
+    Follow,
+    of_the_first,
+    refuse_alone,
+    trainer_arguments,
+    whole_validation,
+)
+from lightning_modules.result import DataRecord, Listener, RunResult
+from lightning_modules.running import forget_running, newest_sound
 from lightning_modules.seeds import derive
-from lightning_modules.watch import BEST, LAST, Watch
+from lightning_modules.watch import Watch, forget_outcome
+
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -38,8 +51,9 @@ def train(
 
     Leaves ``config.json``, ``curve.csv``, ``best.ckpt`` (weights of the best validation), and
     ``preparation.json`` where the data are ours. Equal config, program, versions and threads give
-    equal bits on a CPU. On data of ours, a run that was abandoned leaves ``last.ckpt``, and the
-    same call goes on from there to the bits of a run that never stopped.
+    equal bits on a CPU. On data of ours, a run that was abandoned or killed leaves checkpoints,
+    and the same call goes on from the newest that is sound, or starts again, to the bits of a run
+    that never stopped.
 
     Args:
         config: every decision.
@@ -49,26 +63,49 @@ def train(
         loggers: Lightning loggers that see what is logged.
 
     Raises:
-        UsageError: if data and config do not fit each other.
-        TrialFailed: reason ``nan`` (loss or objective not finite), ``oom``, or ``error`` (the
-            objective's metric was never logged).
+        UsageError: if data and config do not fit each other, or the config wants several processes
+            and they are not there (`lightning_modules.ranks`).
+        TrialFailed: reason ``nan`` (loss or objective not finite), ``oom``, ``disk`` (full, or it
+            does not hold what was written), or ``error`` (the objective's metric was never
+            logged).
         Abandoned: if ``report`` answered so.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_alone(config)
+    with full_disk(folder.name):
+        folder.mkdir(parents=True, exist_ok=True)
     data = open_data(config) if data is None else data
+    report = Agreed(report) if config.trainer.processes > 1 else report
     with steady_threads(config.trainer.threads):
         seed_everything(derive(config.seed, "init"))
         with _memory_failures():
             module = build_module(config, data)
-        (folder / "config.json").write_text(json.dumps(config.portable(), indent=2) + "\n")
+        write_text(folder / "config.json", json.dumps(config.portable(), indent=2) + "\n")
         if data.prepared is not None:
             text = data.prepared.fitted.model_dump_json(indent=2)
-            (folder / "preparation.json").write_text(text + "\n")
+            write_text(folder / "preparation.json", text + "\n")
         watch = Watch(config, folder, report, resumable=data.prepared is not None)
         trainer = make_trainer(config, folder, callbacks=[watch], loggers=loggers)
-        _fit(trainer, module, data, config, resume_from(folder))
-        (folder / LAST).unlink(missing_ok=True)
-        return _result(config, folder, data, trainer, module, watch)
+        _fit(trainer, module, data, config, of_the_first(config, resume_from(folder)))
+        result = _result(config, data, trainer, module, watch)
+        forget_running(folder)
+        return result
+
+
+def follow(config: RunConfig, folder: Path, *, data: RunData) -> None:
+    """Take part in a run as another process than its first, which alone writes and reports.
+
+    Raises:
+        UsageError: if data and config do not fit each other, or this process trains alone.
+        TrialFailed: reason ``oom``.
+        Abandoned: if the first process was told so.
+    """
+    refuse_alone(config)
+    with steady_threads(config.trainer.threads):
+        seed_everything(derive(config.seed, "init"))
+        with _memory_failures():
+            module = build_module(config, data)
+        trainer = make_trainer(config, folder, callbacks=[Follow(config)])
+        _fit(trainer, module, data, config, of_the_first(config, None))
 
 
 def make_trainer(
@@ -103,24 +140,23 @@ def make_trainer(
                 patience=settings.early_stopping.patience,
                 min_delta=settings.early_stopping.min_delta,
                 check_on_train_epoch_end=False,
+                strict=False,  # the Watch says what was logged instead
             )
         )
     return pl.Trainer(
-        accelerator=settings.accelerator,
-        devices=1,
+        **trainer_arguments(config),
         precision=settings.precision,
         max_epochs=settings.max_epochs,
         gradient_clip_val=settings.gradient_clip,
         check_val_every_n_epoch=every if isinstance(every, int) else 1,
         val_check_interval=every if isinstance(every, float) else 1.0,
-        callbacks=[*callbacks, *stopping],
+        callbacks=[*stopping, *callbacks],
         logger=loggers or False,
         default_root_dir=folder,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,
         inference_mode=True,
         plugins=[PlainCheckpointIO()],
         **limits,
@@ -166,19 +202,33 @@ def quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*The number of training batches.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         warnings.filterwarnings("ignore", message=".*is available but not used.*")
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # all validate all rows
+        warnings.filterwarnings("ignore", message="Early stopping conditioned on metric.*")
         yield
 
 
 def resume_from(folder: Path) -> Path | None:
-    """Return the checkpoint that a run in ``folder`` goes on from, if it left a sound one."""
-    path = folder / LAST
-    if not path.is_file():
-        return None
+    """Return the checkpoint that a run in ``folder`` goes on from; None makes way for a new one.
+
+    Raises:
+        TrialFailed: reason ``disk`` if there is no room for that.
+    """
+    path = newest_sound(folder)
+    if path is not None and _readable(path):
+        return path
+    forget_running(folder)
+    forget_outcome(folder)
+    return None
+
+
+def _readable(path: Path) -> bool:
+    """Return whether a checkpoint is one that we read; a user's module may write another."""
     try:
         load_checkpoint(path)
-    except UsageError:
-        return None
-    return path
+    except UsageError as error:
+        _log.warning("%s; the run starts again from its beginning", error)
+        return False
+    return True
 
 
 def _fit(
@@ -189,6 +239,8 @@ def _fit(
     resume: Path | None,
 ) -> None:
     batches = data.module(config)
+    if config.trainer.processes > 1:
+        batches = whole_validation(batches)
     with _memory_failures(), quiet_lightning():
         trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
 
@@ -210,7 +262,6 @@ def _memory_failures() -> Iterator[None]:
 
 def _result(
     config: RunConfig,
-    folder: Path,
     data: RunData,
     trainer: pl.Trainer,
     module: pl.LightningModule,
@@ -225,7 +276,6 @@ def _result(
         stopped = "pruner"
     elif trainer.should_stop:
         stopped = "early_stopping"
-    path = folder / BEST
     return RunResult(
         value=best.objective,
         best_validation=best.validation,
@@ -240,7 +290,7 @@ def _result(
         size_bytes=sum(p.numel() * p.element_size() for p in module.parameters()),
         latency_ms=latency_ms(module, data),
         device=str(trainer.strategy.root_device),
-        checkpoint=Checkpoint(path=path.name, sha256=file_sha256(path), bytes=path.stat().st_size),
+        checkpoint=watch.best_checkpoint(),
         data=_data_record(config, data),
     )
 

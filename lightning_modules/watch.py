@@ -1,9 +1,9 @@
 """The callback that watches a run: seeds its steps, keeps its curve and best weights, reports."""
 
 import csv
+import hashlib
 import io
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import save_checkpoint
+from lightning_modules.checkpoint import save_weights
 from lightning_modules.config import RunConfig
+from lightning_modules.durable import file_sha256, replacing, write_text
 from lightning_modules.errors import TrialFailed
-from lightning_modules.result import Command, Listener, Validation
+from lightning_modules.result import Checkpoint, Command, Listener, Validation
+from lightning_modules.running import keep_running
 from lightning_modules.seeds import derive
 
 BEST = "best.ckpt"
-LAST = "last.ckpt"
+CURVE = "curve.csv"
 SAVE_EVERY_S = 60.0
 """How often a run that can go on later writes where it is."""
 
@@ -33,7 +35,8 @@ class Watch(pl.Callback):
     Raises (inside the fit):
         TrialFailed: reason ``nan`` at the first loss or objective that is no finite number;
             reason ``error`` if the objective's metric was never logged: nothing could be pruned
-            or kept.
+            or kept; reason ``disk`` if there is no room for what it writes, or the best weights
+            on the disk are not those that it wrote.
         Abandoned: when the listener says so.
     """
 
@@ -50,6 +53,8 @@ class Watch(pl.Callback):
         self._loss_count = 0
         self.validations: list[Validation] = []
         self.best: Validation | None = None
+        self._best_sha256 = ""
+        self._lr = math.nan
         self.stopped = False
         self._abandon = False
         """Said at a batch that a validation follows, after which it is obeyed."""
@@ -83,12 +88,18 @@ class Watch(pl.Callback):
             self._loss_count += 1
         answer = Command.CONTINUE if self._listener is None else self._listener.batch_ended()
         self._abandon = answer is Command.ABANDON
-        if not _validates_after(trainer, batch_idx):
+        if not validates_after(trainer, batch_idx):
             self._save(trainer, abandon=self._abandon)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a run needs to go on as if it had not stopped, as plain values."""
+        """Return what a run needs to go on as if it had not stopped, as plain values and tensors.
+
+        The file of the best weights is part of it: on the disk it may be newer than a checkpoint
+        that the run goes on from, or damaged. Each checkpoint stands alone, and says by its own
+        hash whether all of it is sound.
+        """
         return {
+            "best": _content(self._folder / self.best_checkpoint().path) if self.best else None,
             "validations": [one.model_dump(mode="json") for one in self.validations],
             "loss_sum": float(self._loss_sum),
             "loss_count": self._loss_count,
@@ -96,13 +107,37 @@ class Watch(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where `state_dict` was called."""
+        """Take up where `state_dict` was called; put best weights and curve back as they were."""
         self.validations = [Validation.model_validate(one) for one in state_dict["validations"]]
         best = [one for one in self.validations if one.best]
         self.best = best[-1] if best else None
+        forget_outcome(self._folder)
+        if self.best is not None:
+            content = state_dict["best"].numpy()
+            self._best_sha256 = hashlib.sha256(content).hexdigest()
+            with replacing(self._folder / BEST) as temporary:
+                temporary.write_bytes(content.data)
+            write_curve(self._folder / CURVE, self.validations)
         self._loss_sum = float(state_dict["loss_sum"])
         self._loss_count = int(state_dict["loss_count"])
         self._started = time.monotonic() - float(state_dict["seconds"])
+
+    def best_checkpoint(self) -> Checkpoint:
+        """Describe the file of the best weights, as it was written.
+
+        Raises:
+            TrialFailed: reason ``disk`` if it is damaged since.
+        """
+        path = self._folder / BEST
+        if not path.is_file() or file_sha256(path) != self._best_sha256:
+            what = f"{path}: is not what was written there"
+            raise TrialFailed("disk", what, "check the disk, then run the same command again")
+        return Checkpoint(path=BEST, sha256=self._best_sha256, bytes=path.stat().st_size)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remember the lr that led here, before a schedule reads the outcome."""
+        if not trainer.sanity_checking:
+            self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the curve, keep the best weights, report, obey."""
@@ -112,22 +147,26 @@ class Watch(pl.Callback):
         self.validations.append(validation)
         if validation.best:
             self.best = validation
-            save_checkpoint(trainer, self._folder / BEST, weights_only=True)
-        write_curve(self._folder / "curve.csv", self.validations)
+            self._best_sha256 = save_weights(trainer, self._folder / BEST)
+        write_curve(self._folder / CURVE, self.validations)
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
         if command is Command.STOP:
             self.stopped = True
             trainer.should_stop = True
-        else:
+        elif not trainer.should_stop:  # early stopping ends the run here, with a result
             self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
 
     def _save(self, trainer: pl.Trainer, *, abandon: bool) -> None:
         """Write where the run is, if it is time or the run ends here; end it if it does."""
         due = abandon or time.monotonic() - self._saved >= SAVE_EVERY_S
         if due and self._resumable:
-            save_checkpoint(trainer, self._folder / LAST, weights_only=False)
+            keep_running(
+                self._folder,
+                lambda path: trainer.save_checkpoint(path, weights_only=False),
+                step=trainer.global_step,
+            )
             self._saved = time.monotonic()
         if abandon:
             raise Abandoned
@@ -143,7 +182,7 @@ class Watch(pl.Callback):
         if self._loss_count:
             logged["train/loss"] = float(self._loss_sum) / self._loss_count
             self._loss_sum, self._loss_count = 0.0, 0
-        logged["train/lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        logged["train/lr"] = self._lr
         for name in (monitor, "train/loss"):
             if not math.isfinite(logged.get(name, 0.0)):
                 self._not_finite(name, trainer)
@@ -171,7 +210,19 @@ class Watch(pl.Callback):
         raise TrialFailed("nan", what, "lower the lr or clip the gradient")
 
 
-def _validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
+def forget_outcome(folder: Path) -> None:
+    """Delete best weights and curve of a run that has not come, or returns, to where it had one."""
+    for name in (BEST, CURVE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _content(path: Path) -> torch.Tensor:
+    """Return the bytes of a file, ``(size,)``, without reading them yet."""
+    size = path.stat().st_size
+    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+
+
+def validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
     """Return whether a validation follows this batch: a run that goes on there would skip it."""
     every = trainer.check_val_every_n_epoch
     if every is not None and (trainer.current_epoch + 1) % every:
@@ -183,7 +234,11 @@ def _validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
 
 
 def write_curve(path: Path, validations: list[Validation]) -> None:
-    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric."""
+    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric.
+
+    Raises:
+        TrialFailed: reason ``disk`` if there is no room.
+    """
     names = sorted({name for one in validations for name in one.metrics})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -194,6 +249,4 @@ def write_curve(path: Path, validations: list[Validation]) -> None:
         writer.writerow(
             [one.validation, f"{one.epoch:g}", one.step, seconds, repr(one.objective), *values]
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, text.getvalue(), sync=False)

@@ -144,3 +144,33 @@ def spaces(
         answer_json("spaces", [dict(zip(headings, row, strict=True)) for row in rows])
     else:
         answer_table(headings, rows)
+
+
+def doctor(
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    plugin: Plugins = None,
+    storage: Storage = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Examine machine, storage and records; rebuild a damaged storage from the records."""
+    load_plugins(plugin)
+    from hpo.doctor import examine
+    from hpo.doctor import repair as mend
+
+    done = list(mend(results, storage)) if repair else []
+    found = list(examine(results, storage))
+    sound = all(one.sound for one in found)
+    code = 0 if sound else 5
+    if as_json:
+        findings = [asdict(one) for one in found]
+        answer_json("doctor", {"done": done, "found": findings}, exit_code=code)
+    else:
+        for line in done:
+            answer(line)
+        for one in found:
+            answer(f"{'ok  ' if one.sound else 'BAD '} {one.what}")
+        if not sound:
+            say("next: hpo doctor --repair" if not repair else "what is BAD needs your hand")
+    if code:
+        raise typer.Exit(code)

@@ -1,11 +1,26 @@
 """Options and arguments that several verbs take, and what they load."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hpo.errors import UsageError
 from hpo.layout import DEFAULT_RESULTS
+
+_PASSWORD = re.compile(r"://[^/@]*:[^@]+@|[?&](ssl)?password=")
+
+
+def _without_password(context: typer.Context, url: str | None) -> str | None:
+    """Refuse a password in an argument: every user of the machine sees arguments."""
+    source = context.get_parameter_source("storage")
+    typed = source is not None and source.name == "COMMANDLINE"
+    if url is not None and typed and _PASSWORD.search(url):
+        hint = "set HPO_STORAGE to the URL, or keep the password in PGPASSFILE"
+        raise UsageError("--storage", "a password in an argument is seen by everybody", hint)
+    return url
+
 
 Results = Annotated[
     Path, typer.Option("--results", envvar="HPO_RESULTS", help="The folder of all studies.")
@@ -20,7 +35,13 @@ Plugins = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", metavar="URL", envvar="HPO_STORAGE", help="An Optuna storage."),
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        envvar="HPO_STORAGE",
+        callback=_without_password,
+        help="An Optuna storage; a password comes from HPO_STORAGE or PGPASSFILE.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or folder.")]

@@ -60,12 +60,15 @@ def run(
     time: Annotated[str | None, typer.Option(help="Same as --set budget.time=10m.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same as --set search.seed=N.")] = None,
     name: Annotated[str | None, typer.Option(help="Same as --set name=NAME.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Same as --set trainer.threads=N.")] = None,
     plugin: Plugins = None,
     storage: Storage = None,
     results: Results = RESULTS,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Trials at once; default: cores / threads. 0: this process."),
+        typer.Option(
+            min=0, help="Trials at once; default: GPUs, or cores / threads. 0: this process."
+        ),
     ] = None,
     allow_change: Annotated[
         bool, typer.Option(help="Resume with other settings all the same; recorded.")
@@ -80,7 +83,13 @@ def run(
     """Search: create a study or go on with it, up to its total budget. Prints the best config."""
     if as_json and events == "-":
         raise UsageError("", "--json and --events - both write the answer", "--events FILE")
-    shorthands = {"budget.trials": trials, "budget.time": time, "search.seed": seed, "name": name}
+    shorthands = {
+        "budget.trials": trials,
+        "budget.time": time,
+        "search.seed": seed,
+        "name": None if name is None else json.dumps(name, ensure_ascii=False),  # text, always
+        "trainer.threads": threads,
+    }
     short = [f"{path}={value}" for path, value in shorthands.items() if value is not None]
     if not quiet:
         say("loading torch…")

@@ -10,6 +10,8 @@ from lightning_modules.seeds import derive
 
 EVALUATION_BATCH = 1024
 """Least batch size without shuffling: nothing is learned there, larger is faster."""
+ALL = (0, 1)
+"""The share of the only process."""
 
 
 class BatchesState(TypedDict):
@@ -46,6 +48,10 @@ class Batches:
     A last batch of a single row is joined to the one before: batch norm cannot train on one row.
     Without shuffling, batches are views and have at least ``EVALUATION_BATCH`` rows.
 
+    Of several processes that train together, each takes as many rows of every batch: the batch size
+    is rounded down to a multiple of them, and so is the number of rows in an epoch; the rows that
+    are left out are others each time.
+
     >>> batches = Batches(torch.zeros(7, 2), torch.arange(7), batch_size=3, shuffle=True, seed=0)
     >>> [len(y) for _, y in batches]
     [3, 4]
@@ -56,27 +62,42 @@ class Batches:
         batch_size: rows of a batch.
         shuffle: new order in each epoch.
         seed: decides the orders.
+        share: which process of how many this is, where several train on these batches.
 
     Raises:
-        ValueError: if x and y differ in length or are empty, or ``batch_size`` is below 1.
+        ValueError: if x and y differ in length or are empty, or ``batch_size`` is below 1, or
+            there are fewer rows, or rows of a batch, than processes.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, batch_size: int, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        share: tuple[int, int] = ALL,
+    ) -> None:
         if len(x) != len(y) or not len(x):
             raise ValueError(f"x and y need equal lengths above 0, got {len(x)} and {len(y)}")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self._rank, self._n_shares = share
+        if min(batch_size, len(x)) < self._n_shares:
+            raise ValueError(f"{min(batch_size, len(x))} rows cannot be shared by {share[1]}")
         self.x = x
         self.y = y
-        self.batch_size = batch_size if shuffle else max(batch_size, EVALUATION_BATCH)
+        size = batch_size if shuffle else max(batch_size, EVALUATION_BATCH)
+        self.batch_size = size - size % self._n_shares
         self.sampler = EpochOrder(len(x), shuffle=shuffle, seed=seed)
         self.batch_sampler = None  # Lightning asks for it beside a sampler
         self._state = BatchesState(epoch=0, batches=0)
         self._resume: BatchesState | None = None
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.x), self.batch_size)
-        joined = rest == 1 and whole > 0 and self.batch_size > 1
+        whole, rest = divmod(self._n_rows, self.batch_size)
+        joined = 0 < rest < 2 * self._n_shares and whole > 0 and self.batch_size > self._n_shares
         return whole + (rest > 0 and not joined)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -86,14 +107,19 @@ class Batches:
         self._state = BatchesState(epoch=epoch, batches=start)
         for i in range(start, len(self)):
             first = i * self.batch_size
-            end = len(rows) if i == len(self) - 1 else first + self.batch_size
+            end = self._n_rows if i == len(self) - 1 else first + self.batch_size
             # The number goes up before the batch is out: Lightning does not ask past the last.
             self._state = BatchesState(epoch=epoch, batches=i + 1)
             if self.sampler.shuffle:
-                chosen = rows[first:end]
+                chosen = rows[first:end][self._rank :: self._n_shares]
                 yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
             else:
                 yield self.x[first:end], self.y[first:end]
+
+    @property
+    def _n_rows(self) -> int:
+        """How many rows an epoch has."""
+        return len(self.x) - len(self.x) % self._n_shares
 
     def state_dict(self) -> BatchesState:
         """Return how far the current epoch has come."""

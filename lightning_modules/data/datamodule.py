@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytorch_lightning as pl
 
-from lightning_modules.data.batches import Batches
+from lightning_modules.data.batches import ALL, Batches
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.prepare import Preparation
 from lightning_modules.data.prepared import Fitted, PreparedData, Rows, prepare_task
@@ -60,9 +60,16 @@ class TaskData(pl.LightningDataModule):
         return cls(prepared, batch_size=batch_size, seed=seed)
 
     def train_dataloader(self) -> Batches:
-        """Return training batches, shuffled anew in each epoch."""
-        rows = self.prepared.train
-        return Batches(rows.x, rows.y, batch_size=self.batch_size, shuffle=True, seed=self.seed)
+        """Return training batches, shuffled anew in each epoch; of several processes, a share."""
+        rows, trainer = self.prepared.train, self.trainer
+        return Batches(
+            rows.x,
+            rows.y,
+            batch_size=self.batch_size,
+            shuffle=True,
+            seed=self.seed,
+            share=ALL if trainer is None else (trainer.global_rank, trainer.world_size),
+        )
 
     def val_dataloader(self) -> Batches:
         """Return validation batches, in the order of the rows."""

@@ -192,6 +192,13 @@ def test_evaluate_counts_openings_of_the_test_split(cli, copied) -> None:
     assert "opened 2 times" in cli("evaluate", copied.path, "--test").out
 
 
+def test_threads_are_those_of_every_trial(cli, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli(*RUN, "--trials", 1, "--threads", 2, "--quiet").code == 0
+    record = json.loads(Path("results/smoke/best_config.json").read_text())
+    assert record["config"]["trainer"]["threads"] == 2
+
+
 def test_init_check_run_predict_lead_from_a_table_to_predictions(cli) -> None:
     Path("t.csv").write_text(TABLE)
     assert cli("init", "t.csv", "--target", "kind").out == "study.yaml\n"
@@ -476,3 +483,18 @@ def test_results_that_are_a_file_stop_a_study_before_it_begins(cli, tmp_path) ->
     said = cli("list", "--results", tmp_path / "results")
     assert (said.code, said.out) == (2, "")
     assert "is a file; name a folder of studies" in said.err
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:s3cr3t@host/db", "postgresql://host/db?user=a&password=s3cr3t"]
+)
+def test_a4_a_password_is_not_taken_from_the_command_line(cli, monkeypatch, url: str) -> None:
+    said = cli("run", "smoke", "--storage", url)
+    assert (said.code, said.out) == (2, "")
+    assert "--storage: a password in an argument is seen by everybody; set HPO_STORAGE" in said.err
+    assert "s3cr3t" not in said.err
+    monkeypatch.setenv("HPO_STORAGE", url.replace("postgresql", "nosuch"))
+    said = cli("run", "smoke", "--workers", "0")
+    assert said.code == 5
+    assert "nosuch://host/db" in said.err
+    assert "s3cr3t" not in said.err + said.out

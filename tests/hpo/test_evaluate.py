@@ -11,7 +11,7 @@ from hpo.retrain import retrain
 from hpo.spec import load_study
 from hpo.study import run_study
 from hpo.tables import retrained_lines
-from lightning_modules.checkpoint import file_sha256
+from lightning_modules.durable import file_sha256
 
 
 def test_validation_gives_the_recorded_value_and_opens_nothing(copied) -> None:

@@ -98,6 +98,12 @@ def test_a_misspelt_study_is_named_with_its_nearest(tmp_path: Path) -> None:
     assert str(caught.value) == f"no study 'digit' in {tmp_path}/; did you mean 'digits'?"
 
 
+@pytest.mark.parametrize("name", ["a" * 600, "a\0b", "../" * 2000])
+def test_a_name_that_is_no_path_finds_no_study(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no study '"):
+        find_study(name, tmp_path)
+
+
 def test_where_there_is_no_study_the_error_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no study 'x' in .*; hpo run quickstart makes one"):
         find_study("x", tmp_path / "nowhere")

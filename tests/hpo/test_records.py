@@ -69,9 +69,9 @@ def test_keys_of_a_later_version_are_kept(tmp_path: Path, make_record: MakeRecor
     ("content", "message"),
     [
         (None, "no such file; check the path"),
-        (b"{", "is damaged: no JSON; run the study again"),
-        (b"", "is damaged: no JSON; run the study again"),
-        (b"\xff\xfe", "is damaged: no JSON; run the study again"),
+        (b"{", "is damaged: no JSON; hpo doctor --repair mends the study"),
+        (b"", "is damaged: no JSON; hpo doctor --repair mends the study"),
+        (b"\xff\xfe", "is damaged: no JSON; hpo doctor --repair mends"),
         (b"{}", r"is no such record \(study: Field required\); run the study again"),
         (b"[]", r"is no such record \(: "),
         (b'{"schema": "hpo.trial/9"}', r"is no such record \(schema: Input should be 'hpo.trial/1"),

@@ -49,6 +49,24 @@ def test_a_folder_of_its_own_is_named_by_the_config(finished, tmp_path, monkeypa
     assert str(done.folder) == f"runs/{finished.outcome.best.config_sha256[:12]}"
 
 
+def test_a_config_of_several_processes_is_trained_by_them(finished, tmp_path) -> None:
+    heard: list[int] = []
+
+    class Hearing:
+        def validated(self, validation: Validation) -> Command:
+            heard.append(validation.validation)
+            return Command.CONTINUE
+
+        def batch_ended(self) -> Command:
+            return Command.CONTINUE
+
+    more = ["trainer.processes=2", "trainer.accelerator=cpu"]
+    file = finished.folder.best_config
+    done = retrain(file, tmp_path / "run", overrides=more, listener=Hearing())
+    assert heard == list(range(1, done.result.validations + 1))
+    assert done.result.value == pytest.approx(finished.outcome.best.metric["value"], abs=0.1)
+
+
 def test_nothing_is_overwritten(finished, tmp_path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "precious.txt").write_text("x")

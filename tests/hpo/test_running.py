@@ -134,3 +134,15 @@ def test_as_many_trials_run_at_once_as_the_cores_can_train(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert default_workers(load_study("smoke", [f"trainer.threads={threads}"])) == workers
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "workers"), [("", 2, 4), ("012", 1, 3), ("012", 2, 1)]
+)
+def test_each_process_of_a_trial_takes_its_gpu_or_its_cores(
+    monkeypatch, gpus: str, processes: int, workers: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("hpo.running.gpus_for", lambda trainers: list(gpus))
+    spec = load_study("smoke", [f"trainer.processes={processes}"])
+    assert default_workers(spec) == workers

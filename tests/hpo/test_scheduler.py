@@ -42,7 +42,7 @@ class World:
     def start(self, step: Start) -> None:
         """Start what the scheduler says: never a trial that runs or ended, old ones first."""
         assert len(self.scheduler.running) < self.capacity
-        assert not self.scheduler.interrupted
+        assert self.scheduler.halted is None
         if step.number is None:
             assert self.waiting == []
             number, self.created = self.created, self.created + 1
@@ -101,7 +101,7 @@ def run_world(world: World, *, failures: float, accidents: float) -> Finish:
         if finish is not None:
             world.die()
         elif world.chance.random() < accidents:
-            world.chance.choice([world.die, world.scheduler.interrupt])()
+            world.chance.choice([world.die, lambda: world.scheduler.halt("interrupted")])()
     raise AssertionError("the study does not end")
 
 
@@ -189,7 +189,7 @@ def test_no_more_trials_run_at_once_than_there_is_room_for() -> None:
 def test_an_interrupt_waits_for_what_runs_then_ends() -> None:
     scheduler = Scheduler(limits=Limits(trials=9))
     scheduler.started(0)
-    scheduler.interrupt()
+    scheduler.halt("interrupted")
     assert scheduler.batch_ended(time_s=0) is Command.ABANDON
     assert scheduler.next(time_s=0) == Wait()
     scheduler.given_back(0)

@@ -13,11 +13,10 @@ import optuna
 import pytest
 
 from hpo.layout import StudyFolder
-from hpo.records import TrialRecord, read_trials
+from hpo.records import TrialRecord, attributes_of, read_trials
 from hpo.spec import StudySpec
 from hpo.storage import StudyStorage, sqlite_url
 from hpo.study import run_study
-from hpo.supervisor import attributes_of
 
 MakeSpec = Callable[..., StudySpec]
 MakeRecord = Callable[..., TrialRecord]

@@ -1,4 +1,4 @@
-import hashlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import (
-    PlainCheckpointIO,
-    file_sha256,
-    load_checkpoint,
-    save_checkpoint,
-)
+from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint, save_weights
 from lightning_modules.errors import UsageError
 
 
@@ -96,7 +91,7 @@ def test_a_checkpoint_that_cannot_be_put_in_place_leaves_no_rest(tmp_path: Path)
     )
     trainer.strategy.connect(pl.LightningModule())
     with pytest.raises(IsADirectoryError):
-        save_checkpoint(trainer, path, weights_only=True)
+        save_weights(trainer, path)
     assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
 
 
@@ -107,12 +102,28 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) 
         accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
     )
     with pytest.raises(AttributeError, match="Saving a checkpoint is only possible"):
-        save_checkpoint(trainer, path, weights_only=True)
+        save_weights(trainer, path)
     assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
     assert path.read_text() == "old"
 
 
-def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"abc" * 100_000)
-    assert file_sha256(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
+@pytest.mark.parametrize("name", ["a.ckpt", ".a.ckpt.1.tmp"])
+def test_a_checkpoint_under_any_name_is_written_once_and_nowhere_else(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("system", "run"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "system"))
+    path = tmp_path / "run" / name
+    PlainCheckpointIO().save_checkpoint({"state_dict": {"weight": torch.ones(2)}}, path)
+    assert torch.equal(load_checkpoint(path)["state_dict"]["weight"], torch.ones(2))
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == [name]
+
+
+def test_a_temporary_file_of_ours_is_written_without_another_in_the_systems_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    path = tmp_path / ".a.ckpt.1.tmp"
+    PlainCheckpointIO().save_checkpoint({"state_dict": {}}, path)
+    assert path.exists()

@@ -224,6 +224,7 @@ def test_a_run_validates_at_least_once(every: int) -> None:
         {"batch_size": 0},
         {"gradient_clip": 0.0},
         {"threads": 0},
+        {"processes": 0},
         {"early_stopping": {"patience": 0}},
         {"early_stopping": {"min_delta": -0.1}},
         {"precision": "16"},
@@ -233,6 +234,19 @@ def test_a_run_validates_at_least_once(every: int) -> None:
 def test_a_trainer_setting_out_of_range_is_refused(trainer: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TrainerConfig.model_validate(trainer)
+
+
+def test_a_batch_has_a_row_for_every_process() -> None:
+    assert TrainerConfig(batch_size=3, processes=3).processes == 3
+    text = "batch_size: 2 rows are too few for 3 processes; raise it, or lower processes"
+    with pytest.raises(ValidationError, match=text):
+        TrainerConfig(batch_size=2, processes=3)
+
+
+def test_mps_trains_in_one_process() -> None:
+    text = "processes: mps trains in one process; remove this setting"
+    with pytest.raises(ValidationError, match=text):
+        TrainerConfig(accelerator="mps", processes=2)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 0.5])

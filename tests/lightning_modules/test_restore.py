@@ -192,6 +192,15 @@ def test_a_whole_module_is_scored_by_its_own_steps(
         score(config, tmp_path / "best.ckpt", split="test")
 
 
+def test_what_several_processes_trained_is_scored_by_one(
+    whole: dict[str, Any], make_config: MakeConfig, tmp_path: Path
+) -> None:
+    result = train(make_config(**whole), tmp_path)
+    wide = make_config(**whole, trainer={"max_epochs": 2, "processes": 2, "accelerator": "cpu"})
+    scores = score(wide, tmp_path / result.checkpoint.path, split="validation")
+    assert scores["val_loss"] == pytest.approx(result.value, abs=1e-6)
+
+
 def test_a_whole_module_has_no_preparation_of_ours(
     whole: dict[str, Any], make_config: MakeConfig, tmp_path: Path
 ) -> None:

@@ -34,6 +34,8 @@ from lightning_modules.watch import Abandoned
 MakeConfig = Callable[..., RunConfig]
 LOUD = {"family": "mlp", "n_layers": 1, "width": 8, "norm": "batch", "dropout": 0.5}
 """A network whose every step draws noise and changes buffers."""
+RESULT = ["best.ckpt", "config.json", "curve.csv", "preparation.json"]
+"""The files of a run that came to its end."""
 
 
 class Listening:
@@ -78,12 +80,7 @@ def test_a_run_leaves_its_config_curve_weights_and_preparation(
 ) -> None:
     config, folder = make_config(), tmp_path / "a" / "b"
     result = train(config, folder)
-    assert sorted(file.name for file in folder.iterdir()) == [
-        "best.ckpt",
-        "config.json",
-        "curve.csv",
-        "preparation.json",
-    ]
+    assert sorted(file.name for file in folder.iterdir()) == RESULT
     assert RunConfig.model_validate_json((folder / "config.json").read_text()) == config
     fitted = open_data(config).prepared
     assert fitted is not None
@@ -302,14 +299,18 @@ def test_a_run_is_abandoned_at_the_batch_at_which_it_is_said(
 
 @pytest.mark.parametrize(
     ("schedule", "batch"),
-    [*(("constant", batch) for batch in range(1, 18)), ("cosine", 7), ("plateau", 7)],
+    [
+        *(("constant", batch) for batch in range(1, 18)),
+        *(("cosine", batch) for batch in (7, 8)),
+        *(("plateau", batch) for batch in (7, 9, 12)),
+    ],
 )
 def test_an_abandoned_run_goes_on_to_the_bits_of_one_that_never_stopped(
     schedule: str, batch: int, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(
         model=LOUD,
-        schedule={"name": schedule},
+        schedule={"name": schedule, **({"patience": 0} if schedule == "plateau" else {})},
         trainer={"max_epochs": 3, "batch_size": 16, "validate_every": 0.5},
     )
     train(config, tmp_path / "whole")
@@ -318,16 +319,38 @@ def test_an_abandoned_run_goes_on_to_the_bits_of_one_that_never_stopped(
     train(config, tmp_path / "twice")
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "twice"))
     assert curve(tmp_path / "whole") == curve(tmp_path / "twice")
-    assert not (tmp_path / "twice" / "last.ckpt").exists()
+    assert sorted(file.name for file in (tmp_path / "twice").iterdir()) == RESULT
 
 
-def test_a_run_whose_last_checkpoint_is_damaged_starts_again(
+@pytest.mark.parametrize("at", range(1, 5))
+def test_early_stopping_counts_the_validations_before_a_run_was_abandoned(
+    at: int, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    stopping = {"patience": 2, "min_delta": 0.05}
+    trainer = {"max_epochs": 6, "batch_size": 16, "early_stopping": stopping}
+    config = make_config(model=LOUD, trainer=trainer)
+    whole = train(config, tmp_path / "whole")
+    assert whole.stopped_by == "early_stopping"
+    try:
+        twice = train(config, tmp_path / "twice", report=Listening(at=at, answer=Command.ABANDON))
+    except Abandoned:
+        twice = train(config, tmp_path / "twice")
+    assert (twice.stopped_by, twice.validations) == ("early_stopping", whole.validations)
+    assert curve(tmp_path / "whole") == curve(tmp_path / "twice")
+
+
+def test_a_run_that_starts_again_keeps_nothing_of_before(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(model=LOUD)
     train(config, tmp_path / "whole")
-    (tmp_path / "again").mkdir()
-    (tmp_path / "again" / "last.ckpt").write_bytes(b"damaged")
+    with pytest.raises(Abandoned):
+        train(config, tmp_path / "again", report=Listening(batch=9))
+    (tmp_path / "again" / "last-000001.ckpt").write_bytes(b"damaged")
+    with pytest.raises(Abandoned):
+        train(config, tmp_path / "again", report=Listening(batch=1))
+    assert not (tmp_path / "again" / "best.ckpt").exists()
+    assert not (tmp_path / "again" / "curve.csv").exists()
     train(config, tmp_path / "again")
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "again"))
 

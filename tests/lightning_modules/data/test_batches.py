@@ -90,3 +90,48 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
             Batches(torch.zeros(n_x), torch.zeros(n_y), batch_size=1, shuffle=True, seed=0)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         shuffled(batch_size=0)
+
+
+@given(st.integers(2, 60), st.integers(2, 20), st.integers(2, 4), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_processes_take_equal_shares_of_every_batch_and_no_row_twice(
+    n: int, batch_size: int, n_shares: int, number: int
+) -> None:
+    if min(n, batch_size) < n_shares:
+        return
+    rows = torch.arange(n)
+    shares = [
+        Batches(
+            rows[:, None],
+            rows,
+            batch_size=batch_size,
+            shuffle=True,
+            seed=0,
+            share=(rank, n_shares),
+        )
+        for rank in range(n_shares)
+    ]
+    of_each = [epoch(batches, number) for batches in shares]
+    assert {len(batches) for batches in shares} == {len(given_out) for given_out in of_each}
+    for parts in zip(*of_each, strict=True):
+        assert len({len(part) for part in parts}) == 1
+    taken = [row for given_out in of_each for batch in given_out for row in batch]
+    assert len(set(taken)) == len(taken) == n - n % n_shares
+
+
+def test_the_shares_of_a_batch_make_up_the_batch_of_one_process() -> None:
+    rows = torch.arange(12)
+    alone = shuffled(12, 4)
+    first, second = (
+        Batches(rows[:, None], rows, batch_size=4, shuffle=True, seed=0, share=(rank, 2))
+        for rank in range(2)
+    )
+    for whole, left, right in zip(epoch(alone, 3), epoch(first, 3), epoch(second, 3), strict=True):
+        assert (whole[::2], whole[1::2]) == (left, right)
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(2, 4), (4, 2)])
+def test_rows_that_do_not_reach_every_process_are_refused(n: int, batch_size: int) -> None:
+    rows = torch.arange(n)
+    with pytest.raises(ValueError, match="2 rows cannot be shared by 3"):
+        Batches(rows[:, None], rows, batch_size=batch_size, shuffle=True, seed=0, share=(0, 3))

@@ -1,0 +1,463 @@
+"""Rows F16, F17, F18 of the fault matrix: full disks, kills and damage around checkpoints."""
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from hpo.spec import load_study
+from hpo.study import run_study
+from lightning_modules import plugins, watch
+from lightning_modules.checkpoint import load_checkpoint
+from lightning_modules.config import RunConfig
+from lightning_modules.errors import TrialFailed
+from lightning_modules.result import Command, RunResult, Validation
+from lightning_modules.train import train
+from lightning_modules.watch import Abandoned
+
+CONFIG = RunConfig.model_validate(
+    {
+        "task": {"kind": "multiclass"},
+        "data": {"source": "iris"},
+        "model": {"family": "mlp", "n_layers": 1, "width": 8, "norm": "batch", "dropout": 0.5},
+        "schedule": {"name": "cosine"},
+        "trainer": {"max_epochs": 3, "batch_size": 64, "accelerator": "cpu"},
+    }
+)
+BATCHES = 6
+"""Of the whole run: two an epoch."""
+
+
+class ProcessEndedError(Exception):
+    """Stands for whatever ends a process without a word."""
+
+
+class Counting:
+    """Count batches; call ``then`` after the ``at``-th; answer ``answers`` to the validations."""
+
+    def __init__(
+        self,
+        *,
+        at: int = 0,
+        then: Callable[[], Command] = lambda: Command.ABANDON,
+        answers: tuple[Command | None, ...] = (),
+    ) -> None:
+        self.at, self.then, self.answers = at, then, answers
+        self.batches = self.validations = 0
+
+    def batch_ended(self) -> Command:
+        self.batches += 1
+        return self.then() if self.batches == self.at else Command.CONTINUE
+
+    def validated(self, validation: Validation) -> Command:
+        self.validations += 1
+        if self.validations > len(self.answers):
+            return Command.CONTINUE
+        answer = self.answers[self.validations - 1]
+        if answer is None:
+            raise ProcessEndedError
+        return answer
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = load_checkpoint(folder / "best.ckpt")["state_dict"]
+    return state
+
+
+def curve(folder: Path) -> list[dict[str, str]]:
+    with (folder / "curve.csv").open(newline="") as stream:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def listed(folder: Path) -> list[dict[str, Any]]:
+    """Return what the manifest names, if there is one: it is always whole."""
+    path = folder / "last.json"
+    found: list[dict[str, Any]] = (
+        json.loads(path.read_text())["checkpoints"] if path.exists() else []
+    )
+    return found
+
+
+def sound(folder: Path, saved: dict[str, Any]) -> bool:
+    content = (folder / saved["file"]).read_bytes()
+    return bool(hashlib.sha256(content).hexdigest() == saved["sha256"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    """The run that was never stopped; look, do not touch."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(CONFIG, folder)
+
+
+@pytest.fixture
+def saving_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0)
+
+
+def assert_same(folder: Path, result: RunResult, whole: tuple[Path, RunResult]) -> None:
+    """Assert that a run is, bit for bit, the one that was never stopped, and left nothing else."""
+    expected = whole[0], whole[1]
+    one, other = weights(folder), weights(expected[0])
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert curve(folder) == curve(expected[0])
+    assert (result.value, result.steps) == (expected[1].value, expected[1].steps)
+    digest = hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
+    assert result.checkpoint.sha256 == digest
+    assert names(folder) == names(expected[0])
+
+
+# F16: a full disk.
+
+FULL = {
+    "config.json": "config.json",
+    "preparation.json": "preparation.json",
+    "best weights": "best.ckpt",
+    "curve": "curve.csv",
+    "checkpoint": "last-000002.ckpt",
+    "manifest": "last.json",
+}
+
+
+@pytest.mark.parametrize("file", FULL.values(), ids=FULL)
+@pytest.mark.usefixtures("saving_always")
+def test_f16_a_full_disk_ends_the_run_with_its_reason_and_keeps_what_there_was(
+    file: str, whole: tuple[Path, RunResult], tmp_path: Path
+) -> None:
+    """/dev/full stands where the temporary file would be: what is written there has no room."""
+    temporary = tmp_path / f".{file}.{os.getpid()}.tmp"
+
+    def fill() -> Command:
+        if file == "last.json":
+            assert [saved["file"] for saved in listed(tmp_path)] == ["last-000001.ckpt"]
+        temporary.symlink_to("/dev/full")
+        return Command.CONTINUE
+
+    listener = Counting(at=2, then=fill)
+    if file in ("config.json", "preparation.json"):
+        fill()
+    text = rf"^{file} could not be written \(No space left on device\); free space, then run the"
+    with pytest.raises(TrialFailed, match=text) as caught:
+        train(CONFIG, tmp_path, report=listener)
+    assert caught.value.reason == "disk"
+    assert not [name for name in names(tmp_path) if name.startswith(".")]
+    assert {name for name in names(tmp_path) if name.startswith("last-")} == {
+        saved["file"] for saved in listed(tmp_path)
+    }
+    assert all(sound(tmp_path, saved) for saved in listed(tmp_path))
+    again = Counting()
+    assert_same(tmp_path, train(CONFIG, tmp_path, report=again), whole)
+    assert again.batches == (BATCHES if listener.batches == 0 else BATCHES - 1)
+
+
+@pytest.mark.usefixtures("saving_always")
+def test_f16_a_used_up_quota_is_a_full_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    def use_up() -> Command:
+        monkeypatch.setattr(os, "fsync", refuse)
+        return Command.CONTINUE
+
+    with pytest.raises(TrialFailed, match=r"last-000003\.ckpt could not be written") as caught:
+        train(CONFIG, tmp_path, report=Counting(at=3, then=use_up))
+    assert caught.value.reason == "disk"
+    assert [saved["file"] for saved in listed(tmp_path)] == ["last-000002.ckpt", "last-000001.ckpt"]
+    assert all(sound(tmp_path, saved) for saved in listed(tmp_path))
+    assert not (tmp_path / "last-000003.ckpt").exists()
+
+
+# F17: a kill during a save.
+
+MOTHER = """
+import json, os, resource, signal, sys
+from pathlib import Path
+from lightning_modules import watch
+from lightning_modules.config import RunConfig
+from lightning_modules.train import train
+
+config, moments, root = json.loads(sys.argv[1])
+config = RunConfig.model_validate(config)
+watch.SAVE_EVERY_S = 0.0
+
+
+def attempt(folder, moment):
+    seen = 0
+
+    def look(event, arguments):
+        nonlocal seen
+        if event not in ("open", "os.rename", "os.remove"):
+            return
+        path = str(arguments[1] if event == "os.rename" else arguments[0])
+        if os.path.dirname(path) != folder:
+            return
+        name = os.path.basename(path).replace(f".{os.getpid()}.tmp", ".tmp")
+        seen += moment["event"] in ("any", event) and moment["name"] in ("any", name)
+        if seen == moment["nth"] and not moment["torn"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if seen == moment["nth"]:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    sys.addaudithook(look)
+    train(config, Path(folder))
+
+
+for name, moment in moments.items():
+    if not os.fork():
+        attempt(os.path.join(root, name), moment)
+        os._exit(0)
+    _, status = os.wait()
+    print(json.dumps([name, os.waitstatus_to_exitcode(status)]), flush=True)
+"""
+"""Runs the same training once for each moment, in a process of its own that dies at it."""
+
+
+def kill_at(event: str, name: str, nth: int = 1, *, torn: bool = False) -> dict[str, Any]:
+    """Describe a moment: before the nth event of that name; torn: in the middle of the writing."""
+    return {"event": event, "name": name, "nth": nth, "torn": torn}
+
+
+MOMENTS = {
+    "before the first checkpoint": kill_at("open", ".last-000001.ckpt.tmp"),
+    "before the first manifest": kill_at("os.rename", "last.json"),
+    "before the checkpoint is written": kill_at("open", ".last-000003.ckpt.tmp"),
+    "while the checkpoint is written": kill_at("open", ".last-000003.ckpt.tmp", torn=True),
+    "before the checkpoint is hashed": kill_at("open", ".last-000003.ckpt.tmp", 2),
+    "before the checkpoint is on the disk": kill_at("open", ".last-000003.ckpt.tmp", 3),
+    "before the checkpoint has its name": kill_at("os.rename", "last-000003.ckpt"),
+    "before the manifest is written": kill_at("open", ".last.json.tmp", 5),
+    "while the manifest is written": kill_at("open", ".last.json.tmp", 5, torn=True),
+    "before the manifest has its name": kill_at("os.rename", "last.json", 3),
+    "before the oldest checkpoint goes": kill_at("os.remove", "last-000001.ckpt"),
+    "while the best weights are written": kill_at("open", ".best.ckpt.tmp", torn=True),
+    "before the best weights have their name": kill_at("os.rename", "best.ckpt"),
+    "before the curve has its name": kill_at("os.rename", "curve.csv", 2),
+    "before the run forgets where it was": kill_at("os.remove", "last.json"),
+    "while the run forgets where it was": kill_at("os.remove", "last-000006.ckpt"),
+}
+
+
+def killed(root: Path, moments: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """Return how each process ended; ``root`` holds a folder for each."""
+    given = json.dumps([CONFIG.plain(), moments, str(root)])
+    roots = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MOTHER, given],
+        env={**os.environ, "PYTHONPATH": roots},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """One process killed at each moment."""
+    root = tmp_path_factory.mktemp("killed")
+    return root, killed(root, MOMENTS)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_f17_a_kill_leaves_whole_checkpoints_and_the_run_goes_on_to_the_same_bits(
+    moment: str, deaths: tuple[Path, dict[str, int]], whole: tuple[Path, RunResult]
+) -> None:
+    root, codes = deaths
+    assert codes[moment] == (-25 if MOMENTS[moment]["torn"] else -9)
+    assert_goes_on(root / moment, whole)
+
+
+@pytest.mark.slow
+def test_f17_a_kill_at_every_tenth_file_operation_leaves_the_same(
+    whole: tuple[Path, RunResult], tmp_path: Path
+) -> None:
+    moments = {str(nth): kill_at("any", "any", nth) for nth in range(1, 142, 10)}
+    codes = killed(tmp_path, moments)
+    assert codes["1"] == -9
+    assert codes["141"] == 0, "the run has more file operations than were tried"
+    for nth, code in codes.items():
+        if code != 0:
+            assert_goes_on(tmp_path / nth, whole)
+
+
+def assert_goes_on(folder: Path, whole: tuple[Path, RunResult]) -> None:
+    """Assert that a killed run left only sound checkpoints, and goes on from the newest."""
+    kept = listed(folder)
+    assert all(sound(folder, saved) for saved in kept)
+    listener = Counting()
+    result = train(CONFIG, folder, report=listener)
+    assert_same(folder, result, whole)
+    assert listener.batches == BATCHES - (kept[0]["step"] if kept else 0)
+
+
+def test_f17_a_trial_goes_on_from_the_checkpoint_of_its_attempt_before(tmp_path: Path) -> None:
+    """Its first validation is the one of the attempt before: it was not trained again."""
+    space = {key: value for key, value in CONFIG.plain().items() if key != "seed"}
+    space["model"] = {**space["model"], "dropout": {"low": 0.0, "high": 0.5}}
+    spec = load_study({**space, "name": "tiny", "budget": {"trials": 1}})
+    alone = run_study(spec, tmp_path / "alone").folder.trial(0)
+    config = RunConfig.model_validate_json((alone / "config.json").read_text())
+    trial = tmp_path / "results" / "tiny" / "trials" / "0000"
+    with pytest.raises(Abandoned):
+        train(config, trial, report=Counting(at=3))
+    before = (trial / "curve.csv").read_text()
+    run_study(spec, tmp_path / "results")
+    assert (trial / "curve.csv").read_text().startswith(before)
+    assert curve(trial) == curve(alone)
+
+
+# F18: damage.
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip(path: Path) -> None:
+    """Turn over one bit in the middle: of a weight, or of the optimizer's state."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {"truncated": cut, "empty": empty, "one bit flipped": flip, "missing": Path.unlink}
+each_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+
+
+@pytest.fixture
+def abandoned(tmp_path: Path, saving_always: None) -> Path:
+    """A run given back at the fourth of six batches: checkpoints 4 and 3 are there."""
+    with pytest.raises(Abandoned):
+        train(CONFIG, tmp_path, report=Counting(at=4))
+    assert [saved["step"] for saved in listed(tmp_path)] == [4, 3]
+    return tmp_path
+
+
+@each_damage
+def test_f18_a_damaged_checkpoint_is_refused_by_name_and_hash_and_the_previous_used(
+    damage: Callable[[Path], None],
+    abandoned: Path,
+    whole: tuple[Path, RunResult],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    newest = listed(abandoned)[0]
+    damage(abandoned / newest["file"])
+    listener = Counting()
+    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
+    assert listener.batches == BATCHES - 3
+    warning = next(r.message for r in caplog.records if r.name == "lightning_modules.running")
+    start = f"{abandoned / newest['file']}: recorded sha256 {newest['sha256']}, found "
+    assert warning.startswith(start)
+
+
+@each_damage
+def test_f18_without_a_sound_checkpoint_the_run_starts_again(
+    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
+) -> None:
+    for saved in listed(abandoned):
+        damage(abandoned / saved["file"])
+    listener = Counting()
+    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
+    assert listener.batches == BATCHES
+
+
+@each_damage
+def test_f18_a_damaged_manifest_is_not_believed(
+    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
+) -> None:
+    damage(abandoned / "last.json")
+    assert_same(abandoned, train(CONFIG, abandoned), whole)
+
+
+@each_damage
+def test_f18_damaged_best_weights_come_back_from_the_checkpoint(
+    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
+) -> None:
+    damage(abandoned / "best.ckpt")
+    listener = Counting()
+    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
+    assert listener.batches == BATCHES - 4
+
+
+@each_damage
+@pytest.mark.parametrize("at", [3, 6])
+def test_f18_best_weights_that_are_damaged_while_the_run_trains_are_not_believed(
+    damage: Callable[[Path], None],
+    at: int,
+    registries: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the third batch a checkpoint would take them up, after the sixth the run would end."""
+    config, course = first_is_best()
+    monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0 if at == 3 else 60.0)
+
+    def harm() -> Command:
+        damage(tmp_path / "best.ckpt")
+        return Command.CONTINUE
+
+    course[:] = [0.5, 0.25, 0.125]
+    text = "best.ckpt: is not what was written there; check the disk, then run the same command"
+    with pytest.raises(TrialFailed, match=text) as caught:
+        train(config, tmp_path, report=Counting(at=at, then=harm))
+    assert caught.value.reason == "disk"
+    course[:] = [0.25, 0.125] if at == 3 else [0.5, 0.25, 0.125]
+    result = train(config, tmp_path)
+    assert result.value == 0.5
+    assert (
+        result.checkpoint.sha256
+        == hashlib.sha256((tmp_path / "best.ckpt").read_bytes()).hexdigest()
+    )
+
+
+def test_f18_best_weights_newer_than_the_checkpoint_are_not_taken_for_its_own(
+    registries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third validation was the best, but the run that goes on is stopped at the second."""
+    config, course = first_is_best()
+    course[:] = [0.5]
+    with pytest.raises(Abandoned):
+        train(config, tmp_path / "twice", report=Counting(at=3))
+    course[:] = [0.25, 0.75]
+    with pytest.raises(ProcessEndedError):
+        train(config, tmp_path / "twice", report=Counting(answers=(Command.CONTINUE, None)))
+    course[:] = [0.25]
+    twice = train(config, tmp_path / "twice", report=Counting(answers=(Command.STOP,)))
+    course[:] = [0.5, 0.25]
+    stop = Counting(answers=(Command.CONTINUE, Command.STOP))
+    assert_same(
+        tmp_path / "twice",
+        twice,
+        (tmp_path / "once", train(config, tmp_path / "once", report=stop)),
+    )
+
+
+def first_is_best() -> tuple[RunConfig, list[float]]:
+    """Return a config whose validations measure what stands in the list, in its order."""
+    course: list[float] = []
+    plugins.metric("course", direction="maximize")(lambda outputs, targets: course.pop(0))
+    plain = {**CONFIG.plain(), "objective": {"metric": "course"}}
+    return RunConfig.model_validate(plain), course
