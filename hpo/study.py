@@ -1,15 +1,13 @@
 """Run a study: create or resume it, within its total budget, to its best config."""
 
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
-
 from hpo.best import BestConfig, BestWriter, best_of
+from hpo.budget import limits_of, most_validations, scheduler_of, trial_limits
 from hpo.children import Children
 from hpo.devices import gpus_for, refuse_processes
 from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
@@ -28,8 +26,8 @@ from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.preflight import try_families
 from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
-from hpo.scheduler import Finish, Limits, Scheduler
-from hpo.search import GridConfig, seconds
+from hpo.scheduler import Finish
+from hpo.search import GridConfig
 from hpo.settle import settle
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
@@ -89,7 +87,7 @@ def run_study(
             cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
-    if not workers and _trial_limits(spec) != TrialLimits():
+    if not workers and trial_limits(spec) != TrialLimits():
         what = "trial_timeout and trial_memory_gb need a process of the trial's own"
         raise UsageError("search", what, "use workers, or remove them")
     folder = StudyFolder(results / spec.name)
@@ -178,7 +176,7 @@ def _preflight(spec: StudySpec, workers: Workers) -> dict[str, str | None]:
 def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
     """Return whether all trials of the budget have ended, and the storage knows."""
     grid = isinstance(spec.search.sampler, GridConfig)
-    total = _limits(spec, len(grid_points(spec)) if grid else None).trials
+    total = limits_of(spec, len(grid_points(spec)) if grid else None).trials
     folders = folder.trial_folders()
     ended = [path for path in folders if (path / "result.json").is_file()]
     return total is not None and total <= len(ended) == len(folders) == trials_told(folder)
@@ -260,7 +258,7 @@ def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study
         plugins=[plugin.name for plugin in loaded_plugins()],
         keep_checkpoints=spec.search.keep_checkpoints,
         retries=spec.search.retries,
-        limits=_trial_limits(spec),
+        limits=trial_limits(spec),
         min_free_bytes=spec.search.min_free_gb * 1e9,
     )
 
@@ -283,7 +281,7 @@ def _supervisor_of(
         most_validations=most_validations(spec),
         window=window,
     )
-    limits, used = _limits(spec, proposals.limit), time_used(study.folder)
+    limits, used = limits_of(spec, proposals.limit), time_used(study.folder)
     best = _best_writer(spec, study.folder, spec.space.resolve(spec.space.defaults()[0].params))
     if records:
         write_leaderboard(study.folder, records, direction=study.direction, metric=study.metric)
@@ -292,7 +290,7 @@ def _supervisor_of(
         study,
         storage=database,
         proposals=proposals,
-        scheduler=replace(_scheduler(limits, records, past, workers.capacity), window=window),
+        scheduler=replace(scheduler_of(limits, records, past, workers.capacity), window=window),
         workers=workers,
         records=records,
         best=best,
@@ -301,50 +299,6 @@ def _supervisor_of(
         attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
     )
     return supervisor, limits.trials
-
-
-def most_validations(spec: StudySpec) -> int:
-    """Return how many validations the longest run of the space has."""
-    counts = []
-    for config in spec.space.corners():
-        every, epochs = config.trainer.validate_every, config.trainer.max_epochs
-        counts.append(epochs // every if isinstance(every, int) else int(epochs / every))
-    return max(counts)
-
-
-def _limits(spec: StudySpec, most_trials: int | None) -> Limits:
-    budget = spec.budget
-    totals = [total for total in (budget.trials, most_trials) if total is not None]
-    return Limits(
-        trials=min(totals) if totals else None,
-        epochs=None if budget.epochs is None else float(budget.epochs),
-        time_s=budget.time_s,
-    )
-
-
-def _trial_limits(spec: StudySpec) -> TrialLimits:
-    search = spec.search
-    memory = search.trial_memory_gb
-    return TrialLimits(
-        timeout_s=None if search.trial_timeout is None else seconds(search.trial_timeout),
-        memory_bytes=None if memory is None else memory * 1e9,
-    )
-
-
-def _scheduler(
-    limits: Limits, records: Sequence[TrialRecord], past: Sequence[FrozenTrial], capacity: int
-) -> Scheduler:
-    failures = [f"{r.reason}: {r.what}" for r in records if r.state == "failed"]
-    waiting = [trial.number for trial in past if trial.state == TrialState.WAITING]
-    return Scheduler(
-        limits=limits,
-        capacity=capacity,
-        waiting=deque(waiting),
-        ended=len(records),
-        epochs=sum(record.run.epochs_run for record in records if record.run),
-        failures=failures,
-        any_success=len(failures) < len(records),
-    )
 
 
 def _complain(finish: Finish, end: StudyEnd, spec: StudySpec) -> None:

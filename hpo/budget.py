@@ -1,0 +1,59 @@
+"""What a study's settings allow: its budget, and the limits of each trial."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from hpo.records import TrialRecord
+from hpo.scheduler import Limits, Scheduler
+from hpo.search import seconds
+from hpo.spec import StudySpec
+from hpo.supervisor import TrialLimits
+
+
+def most_validations(spec: StudySpec) -> int:
+    """Return how many validations the longest run of the space has."""
+    counts = []
+    for config in spec.space.corners():
+        every, epochs = config.trainer.validate_every, config.trainer.max_epochs
+        counts.append(epochs // every if isinstance(every, int) else int(epochs / every))
+    return max(counts)
+
+
+def limits_of(spec: StudySpec, most_trials: int | None) -> Limits:
+    """Return the budget of a study; ``most_trials`` is where a grid ends."""
+    budget = spec.budget
+    totals = [total for total in (budget.trials, most_trials) if total is not None]
+    return Limits(
+        trials=min(totals) if totals else None,
+        epochs=None if budget.epochs is None else float(budget.epochs),
+        time_s=budget.time_s,
+    )
+
+
+def trial_limits(spec: StudySpec) -> TrialLimits:
+    """Return what one trial of a study may take."""
+    search = spec.search
+    memory = search.trial_memory_gb
+    return TrialLimits(
+        timeout_s=None if search.trial_timeout is None else seconds(search.trial_timeout),
+        memory_bytes=None if memory is None else memory * 1e9,
+    )
+
+
+def scheduler_of(
+    limits: Limits, records: Sequence[TrialRecord], past: Sequence[FrozenTrial], capacity: int
+) -> Scheduler:
+    """Return the schedule of a study as its records and storage left it."""
+    failures = [f"{r.reason}: {r.what}" for r in records if r.state == "failed"]
+    waiting = [trial.number for trial in past if trial.state == TrialState.WAITING]
+    return Scheduler(
+        limits=limits,
+        capacity=capacity,
+        waiting=deque(waiting),
+        ended=len(records),
+        epochs=sum(record.run.epochs_run for record in records if record.run),
+        failures=failures,
+        any_success=len(failures) < len(records),
+    )
