@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := hpo lightning_modules tests benchmarks
 
-.PHONY: study test lint format wheel clean
+.PHONY: study test lint format faults-baseline wheel clean
 
 study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
@@ -22,6 +22,10 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# The faults of tests/faults, against plain Optuna + Lightning too: half an hour, writes docs/reliability.md.
+faults-baseline: $(VENV)/.test
+	$(BIN)/python -m benchmarks.faults_baseline
 
 wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --no-isolation

@@ -135,7 +135,7 @@ class BestWriter:
             "searched": sorted(best.params),
             "metric": self._metric(run, records),
             "test": {"opened": 0, "value": None},
-            "constraints": [],
+            "constraints": self._constraints(best),
             "study": self._study(best, records, time_s=time_s),
             "training": _training(best.config, run),
             "seeds": self._seeds(best),
@@ -209,7 +209,7 @@ class BestWriter:
             },
             "trials": _counts(records),
             "budget": {
-                "epochs": round(sum(r.run.epochs_run for r in records if r.run), 4),
+                "epochs": round(sum(record.epochs_spent for record in records), 4),
                 "train_seconds": round(sum(record.seconds for record in records), 3),
                 "wall_seconds": round(time_s, 3),
             },
@@ -227,13 +227,21 @@ class BestWriter:
         near = [
             r.number
             for r in ranked(records, self.direction)
-            if r.state == "complete" and r.value is not None and r.value >= low
+            if r.has_rank and r.value is not None and r.value >= low
         ]
         others = [number for number in near if number != best.number]
         if not others:
             return None
         shown = ", ".join(map(str, others[:5])) + (" and more" if len(others) > 5 else "")
         return f"trials {shown} lie within the 95 % interval of the validation split"
+
+    def _constraints(self, best: TrialRecord) -> list[Json]:
+        """Return what the config was held against: name, limit, value."""
+        return [
+            {"name": name, "limit": limit, "value": value, "ok": value <= limit}
+            for name, limit in self.spec.limits.items()
+            if (value := best.measured.get(name)) is not None
+        ]
 
     def _seeds(self, best: TrialRecord) -> Json:
         return {

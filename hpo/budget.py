@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,13 +24,7 @@ def most_validations(spec: StudySpec) -> int:
 
 def limits_of(spec: StudySpec, most_trials: int | None) -> Limits:
     """Return the budget of a study; ``most_trials`` is where a grid ends."""
-    budget = spec.budget
-    totals = [total for total in (budget.trials, most_trials) if total is not None]
-    return Limits(
-        trials=min(totals) if totals else None,
-        epochs=None if budget.epochs is None else float(budget.epochs),
-        time_s=budget.time_s,
-    )
+    return Limits.of(spec.budget, most_trials)
 
 
 def trial_limits(spec: StudySpec) -> TrialLimits:
@@ -53,7 +48,8 @@ def scheduler_of(
         capacity=capacity,
         waiting=deque(waiting),
         ended=len(records),
-        epochs=sum(record.run.epochs_run for record in records if record.run),
+        epochs=sum(record.epochs_spent for record in records),
+        repeats=len(list(takewhile(lambda record: record.same_as is not None, records[::-1]))),
         failures=failures,
         any_success=len(failures) < len(records),
     )

@@ -68,12 +68,12 @@ def report(checked: Checked, say: Callable[[str], None]) -> None:
         say(f"  {parameter.name:<34} {domain(parameter)}")
     say("three configs by chance:")
     for one in checked.samples:
-        say(f"  {describe_config(one.config.plain()):<34} {one.n_parameters:>12,} parameters")
+        say(f"  {describe_config(one.config.plain()):<34} {_size(spec, one.n_parameters)}")
     say("default configs, tried on a few batches:")
     for tried in checked.tried:
         cost = f"{tried.n_batches} batches, {duration(tried.epoch_s)} an epoch"
         name = tried.config.family
-        say(f"  {name:<34} {tried.n_parameters:>12,} parameters, {cost}")
+        say(f"  {name:<34} {_size(spec, tried.n_parameters)}, {cost}")
     for default in spec.space.defaults():
         for note in default.notes:
             say(f"note: {note}")
@@ -82,6 +82,12 @@ def report(checked: Checked, say: Callable[[str], None]) -> None:
             f"at most about {duration(checked.longest_s)} for {spec.budget.trials} trials; "
             "pruning makes it shorter"
         )
+
+
+def _size(spec: StudySpec, n_parameters: int) -> str:
+    most = spec.limits.get("n_parameters")
+    over = most is not None and n_parameters > most
+    return f"{n_parameters:>12,} parameters" + (" (over constraints.n_parameters)" if over else "")
 
 
 def domain(parameter: Parameter) -> str:

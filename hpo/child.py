@@ -6,10 +6,14 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
+import torch
+
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import HpoError, TrialFailed
+from lightning_modules.feasible import Infeasible, measure_config, refuse_unmeasurable
 from lightning_modules.plugins import load_plugin
 from lightning_modules.probe import try_config
 from lightning_modules.ranks import joined
@@ -36,6 +40,10 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         data = prepared_data(config) if cache is None else open_data(config, cache=cache)
         meeting = None if order.meeting is None else Path(order.meeting)
         result: RunResult | None = None
+        measured: dict[str, float] = {}
+        if order.rank == 0:
+            room = room_bytes(config, order.memory_bytes)
+            measured = measure_config(config, data, order.limits, room_bytes=room)
         with joined(config, rank=order.rank, meeting=meeting):
             if order.rank:
                 follow(config, Path(order.folder), data=data)
@@ -43,6 +51,9 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
                 result = train(config, Path(order.folder), report=listener, data=data)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
+    except Infeasible as error:
+        found = {"measured": error.measured, "violation": error.violation}
+        return _failed(order, None, error.reason, str(error)).model_copy(update=found)
     except TrialFailed as error:
         return _failed(order, error, error.reason, str(error))
     except HpoError as error:
@@ -51,7 +62,22 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         lines = str(error).splitlines()
         what = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
         return _failed(order, error, "error", what)
-    return TrialEnd(number=order.number, outcome="result", result=result)
+    return TrialEnd(number=order.number, outcome="result", result=result, measured=measured)
+
+
+def room_bytes(config: RunConfig, memory_bytes: float | None) -> float:
+    """Return the memory that there is for a run on the device that it will be trained on.
+
+    Args:
+        config: the run.
+        memory_bytes: what its process may hold, what it holds already included; None is all of
+            the machine.
+    """
+    if config.trainer.accelerator != "cpu" and torch.cuda.is_available():
+        return float(torch.cuda.mem_get_info()[1])
+    if memory_bytes is None:
+        return float(psutil.virtual_memory().total)
+    return memory_bytes - psutil.Process().memory_info().rss
 
 
 def probe(order: ProbeOrder) -> ProbeEnd:
@@ -64,6 +90,8 @@ def probe(order: ProbeOrder) -> ProbeEnd:
             asdict(try_config(config, prepared_data(config), n_batches=order.n_batches))
             for config in configs
         ]
+        for config in configs:
+            refuse_unmeasurable(config, prepared_data(config), order.limits)
         for config in map(RunConfig.model_validate, order.others):
             refuse_precision(config)
             prepared_data(config)
@@ -89,8 +117,8 @@ def prepared_data(config: RunConfig) -> RunData:
     return _prepared[key]
 
 
-def _failed(order: TrialOrder, error: Exception, reason: str, what: str) -> TrialEnd:
-    text = "".join(traceback.format_exception(error))
+def _failed(order: TrialOrder, error: Exception | None, reason: str, what: str) -> TrialEnd:
+    text = "".join(traceback.format_exception(error)) if error is not None else ""
     return TrialEnd.model_validate(
         {
             "number": order.number,

@@ -10,7 +10,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -28,6 +29,8 @@ PRELOADED = ["hpo.child", "torchmetrics.functional", "pandas"]
 SETTLE_S = 1.0
 """How long the processes of an order may take to say why they failed, after the first has."""
 METHODS = multiprocessing.get_all_start_methods()
+PRIVATE = ("HPO_STORAGE",)
+"""Variables that no child inherits: only the supervisor opens the storage, by its password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +153,7 @@ class Children:
     def _fork(self, main: Callable[[str, Connection], None], order: str) -> _Process:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(order, theirs), daemon=False)
-        with _without_main():
+        with _without_main(), _without_private():
             process.start()
         theirs.close()
         return _Process(process=process, pipe=ours)
@@ -310,6 +313,16 @@ class _without_main:  # noqa: N801  (a context manager, used as a verb)
                 delattr(main, name)
             else:
                 setattr(main, name, value)
+
+
+@contextmanager
+def _without_private() -> Iterator[None]:
+    """Hide what a child, or the server that forks it, should not inherit."""
+    kept = {name: os.environ.pop(name) for name in PRIVATE if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 class _PipeListener:

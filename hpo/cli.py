@@ -9,7 +9,7 @@ import typer
 
 from hpo.answer import answer_error
 from hpo.errors import HpoError, UsageError
-from hpo.verbs import look, model, search
+from hpo.verbs import look, model, search, steer
 
 app = typer.Typer(
     help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
@@ -22,6 +22,10 @@ for _verb in (
     search.init,
     search.check,
     search.run,
+    steer.status,
+    steer.stop,
+    steer.enqueue,
+    steer.budget,
     look.best,
     look.list_verb,
     look.show,

@@ -1,11 +1,14 @@
 """The event stream: one JSON object per line, for programs that follow a study."""
 
 import json
+from dataclasses import asdict
 from typing import IO, Any
 
 from hpo.observers import StudyEnd, StudyStart
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord, now_utc
+from hpo.room import patiently
+from hpo.scheduler import Limits
 from lightning_modules.result import Validation
 
 
@@ -50,6 +53,10 @@ class EventsObserver:
         """Write ``trial_given_back``."""
         self._write("trial_given_back", trial=number)
 
+    def budget_changed(self, limits: Limits) -> None:
+        """Write ``budget_changed``."""
+        self._write("budget_changed", **asdict(limits))
+
     def warned(self, text: str) -> None:
         """Write ``warning``."""
         self._write("warning", what=text)
@@ -62,4 +69,4 @@ class EventsObserver:
     def _write(self, event: str, **fields: Any) -> None:
         line = {"t": now_utc(), "event": event, "study": self._study, **fields}
         self._stream.write(json.dumps(line, allow_nan=False) + "\n")
-        self._stream.flush()
+        patiently(self._stream.flush, "the events")  # what a full disk did not take waits in there

@@ -1,13 +1,12 @@
 """Read YAML 1.2 and JSON with the line of every key; write files so that no reader sees half."""
 
-import csv
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -21,12 +20,12 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from hpo.errors import UsageError
+from hpo.room import patiently
 
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 20_000
 DEEPEST = 100
 _UNQUOTED = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 RawPath = tuple[str, ...]
 
@@ -176,7 +175,24 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``path`` by rename: a reader, or a crash, sees the old file or the whole new one."""
+    """Write ``path`` by rename: a reader, or a crash, sees the old file or the whole new one.
+
+    Raises:
+        NoRoom: if the disk stays full; ``path`` is as it was.
+    """
+    patiently(lambda: _replace(path, text), str(path))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if there is none.
+
+    Raises:
+        NoRoom: if the disk stays full.
+    """
+    patiently(lambda: path.mkdir(parents=True, exist_ok=True), str(path))
+
+
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as stream:
@@ -206,30 +222,3 @@ def dump_json(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as strict JSON by rename."""
     write_text(path, dump_json(value))
-
-
-class CsvWriter:
-    """Writes rows of CSV that end in a newline; a line break in a cell, CR too, is quoted."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._writer = csv.writer(self, lineterminator="\r\n")  # it quotes what it ends lines with
-
-    def row(self, cells: Iterable[object]) -> None:
-        """Write one row."""
-        self._writer.writerow(cells)
-
-    def write(self, line: str) -> int:
-        """Write one line that ends in CR LF."""
-        return self._stream.write(line.removesuffix("\r\n") + "\n")
-
-
-def safe_cell(text: str) -> str:
-    """Return ``text`` as no spreadsheet takes it for a formula: with ``'`` before it.
-
-    Text that has quotes there already gets one more, so that all of them can be taken off again.
-
-    >>> safe_cell("=1+1"), safe_cell("'=1+1"), safe_cell("a"), safe_cell("'a'")
-    ("'=1+1", "''=1+1", 'a', "'a'")
-    """
-    return "'" + text if _FORMULA.match(text) else text

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.environment import freeze
-from hpo.errors import RefusedError
+from hpo.errors import HpoError, RefusedError
 from hpo.files import read_document, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.nodes import RESERVED
 from hpo.records import hash_changes, now_utc
-from hpo.spec import StudySpec
+from hpo.spec import StudySpec, load_study
 from lightning_modules.plugins import loaded_plugins
 
 FREE = (
@@ -45,7 +45,11 @@ def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str |
 
 def settings_differ(folder: StudyFolder, spec: StudySpec) -> list[str]:
     """Return the settings in which ``spec`` differs from the study of the folder."""
-    return differences(read_document(folder.study_file).values, spec.values())
+    try:
+        before = load_study(folder.study_file).values()
+    except HpoError:  # written by another version, or for plugins that are not loaded
+        before = read_document(folder.study_file).values
+    return differences(before, spec.values())
 
 
 def data_differ(folder: StudyFolder, data: Mapping[str, str | None]) -> list[str]:

@@ -3,17 +3,33 @@
 import fcntl
 import json
 import os
+import secrets
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from hpo.errors import EnvironmentFault, UsageError
 from lightning_modules.registry import suggest
 
 DEFAULT_RESULTS = "results"
 LOCK = "lock"
+PATIENCE_S = 1.0
+"""How long a lock may be held before it is taken for another supervisor's: who looks at it holds it
+for an instant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """The process that runs a study."""
+
+    host: str
+    pid: int
+    token: str
+    """Another one each time: a process may have the number of one that is gone."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +131,7 @@ class StudyFolder:
         Raises:
             EnvironmentFault: if another process owns it, which is named; if it cannot be written.
         """
+        owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / LOCK).open("a+")
@@ -122,20 +139,64 @@ class StudyFolder:
             hint = "name another with --results"
             raise EnvironmentFault(str(self.path), str(error.strerror), hint) from None
         with lock as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _locked(stream):
                 stream.seek(0)
-                owner = stream.read().strip() or "another process"
-                hint = "wait for it, or stop it with Ctrl-C there"
-                raise EnvironmentFault(str(self.path), f"is run by {owner}", hint) from None
+                hint = f"wait for it, or hpo stop {self.name}"
+                raise EnvironmentFault(str(self.path), f"is run by {_shown(stream.read())}", hint)
             stream.truncate(0)
-            stream.write(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+            stream.write(json.dumps(owner))
             stream.flush()
             try:
                 yield
             finally:
                 stream.truncate(0)
+
+    def owner(self) -> Owner | None:
+        """Return who runs the study, None if nobody does: one that was killed holds no lock.
+
+        Raises:
+            EnvironmentFault: if the lock cannot be read.
+        """
+        try:
+            with (self.path / LOCK).open(encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return _owner(lock.read())
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            hint = "ask as the user who runs the study"
+            raise EnvironmentFault(str(self.path / LOCK), str(error.strerror), hint) from None
+        return None
+
+
+def _locked(stream: IO[str]) -> bool:
+    """Take a lock; return False if another process has it, and does not let go of it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def _owner(text: str) -> Owner:
+    """Return the owner that a lock names; its writer may be on its way yet."""
+    try:
+        said = json.loads(text)
+    except json.JSONDecodeError:
+        said = {}
+    return Owner(host=said.get("host", ""), pid=said.get("pid", 0), token=said.get("token", ""))
+
+
+def _shown(text: str) -> str:
+    owner = _owner(text)
+    return json.dumps({"host": owner.host, "pid": owner.pid}) if owner.pid else "another process"
 
 
 def find_studies(results: Path) -> list[StudyFolder]:
@@ -154,13 +215,17 @@ def find_study(name: str, results: Path) -> StudyFolder:
     """Return the study of that name; a path to its folder does as well.
 
     Raises:
-        UsageError: if there is none; the nearest name is suggested.
+        UsageError: if there is none, or the name is empty; the nearest name is suggested.
     """
     known = {folder.name: folder for folder in find_studies(results)}
     if name in known:
         return known[name]
+    if not name.strip():
+        hint = suggest("", list(known)) if known else "hpo run quickstart makes one"
+        raise UsageError("STUDY", "the name is empty", hint)
     path = Path(name)
     if os.path.isfile(path / "study.yaml"):  # False for what is too long for a path, too
         return StudyFolder(path)
     hint = suggest(name, list(known)) if known else "hpo run quickstart makes one"
-    raise UsageError("", f"no study {name!r} in {results}/", hint)
+    shown = name if len(name) <= 80 else f"{name[:79]}…"
+    raise UsageError("", f"no study {shown!r} in {results}/", hint)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from hpo.observers import StudyEnd, StudyStart
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord
-from hpo.words import MARKS, duration, number, trial_words
+from hpo.scheduler import Limits
+from hpo.words import MARKS, duration, limits_words, number, trial_words
 from lightning_modules.result import Validation
 
 HEARTBEAT_S = 60.0
@@ -27,8 +28,9 @@ class LinesObserver:
         self._running: dict[int, float] = {}
 
     def study_started(self, start: StudyStart) -> None:
-        """Say what is being run."""
-        self._print(headline(start))
+        """Say what is being run, if anything is."""
+        if not start.is_done:
+            self._print(headline(start))
 
     def trial_started(self, proposal: Proposal) -> None:
         """Remember it, for the sign of life."""
@@ -53,6 +55,10 @@ class LinesObserver:
         """Say that the trial waits."""
         self._running.pop(number, None)
         self._print(f"  trial {number:3d}  given back: it will be trained when the study goes on")
+
+    def budget_changed(self, limits: Limits) -> None:
+        """Say what the budget is now."""
+        self._print(f"  budget: {limits_words(limits)} now")
 
     def warned(self, text: str) -> None:
         """Say it."""

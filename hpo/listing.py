@@ -81,9 +81,9 @@ def load_best(folder: StudyFolder) -> BestConfig:
 
 
 def top_trials(folder: StudyFolder, n: int) -> list[TrialRecord]:
-    """Return the best ``n`` complete trials, best first."""
+    """Return the best ``n`` complete trials, best first; what repeats one is left out."""
     direction = load_best(folder).metric["direction"]
-    complete = [record for record in read_trials(folder) if record.state == "complete"]
+    complete = [record for record in read_trials(folder) if record.has_rank]
     return ranked(complete, direction)[:n]
 
 

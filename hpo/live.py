@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -11,6 +12,7 @@ from hpo.best import best_of, default_of, describe_config
 from hpo.observers import StudyEnd, StudyStart
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord, ranked
+from hpo.scheduler import Limits
 from hpo.words import MARKS, arrow, counts, duration, number, sparkline, trial_words
 from lightning_modules.result import Validation
 
@@ -31,11 +33,12 @@ class LiveObserver:
         self._best_so_far: list[float] = []
 
     def study_started(self, start: StudyStart) -> None:
-        """Open the screen."""
+        """Open the screen, if anything is to be seen."""
         self._start = start
         self._records = list(start.past)
-        self._live.start()
-        self._draw()
+        if not start.is_done:
+            self._live.start()
+            self._draw()
 
     def trial_started(self, proposal: Proposal) -> None:
         """Show the trial."""
@@ -64,6 +67,11 @@ class LiveObserver:
     def trial_given_back(self, number: int) -> None:
         """Take the trial off the screen."""
         self._forget(number)
+
+    def budget_changed(self, limits: Limits) -> None:
+        """Count up to another total."""
+        self._start = replace(self._start, total=limits.trials)
+        self._draw()
 
     def warned(self, text: str) -> None:
         """Say it above the screen, where it stays."""
@@ -135,7 +143,8 @@ class LiveObserver:
         return lines
 
     def _leaders(self) -> Sequence[Text]:
-        complete = [r for r in ranked(self._records, self._start.direction) if r.run is not None]
+        own = [record for record in self._records if record.run and record.same_as is None]
+        complete = ranked(own, self._start.direction)
         lines = [Text(" #  trial  value     parameters  what", style="dim")] if complete else []
         for rank, record in enumerate(complete[:5], start=1):
             size = f"{record.run.n_parameters:,}" if record.run else ""

@@ -7,6 +7,7 @@ from typing import Protocol
 from hpo.layout import StudyFolder
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord
+from hpo.scheduler import Limits
 from hpo.spec import StudySpec
 from lightning_modules.result import Validation
 
@@ -23,19 +24,26 @@ class StudyStart:
     total: int | None
     """How many trials the budget allows; None without such a limit."""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the trials are used up: no trial follows, only the end."""
+        return self.total is not None and len(self.past) >= self.total
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyEnd:
     """A call of a study is over."""
 
     why: str
-    """``budget``, ``interrupted`` or ``failing``."""
+    """As `hpo.scheduler.Why` has it."""
     records: Sequence[TrialRecord]
     best: TrialRecord | None
     new: int
     """How many trials ended in this call."""
     seconds: float
     """Wall-clock time of this call."""
+    direction: str
+    """``maximize`` or ``minimize``."""
 
 
 class Observer(Protocol):
@@ -63,6 +71,10 @@ class Observer(Protocol):
 
     def trial_given_back(self, number: int) -> None:
         """Take note that a trial stopped and waits."""
+        ...
+
+    def budget_changed(self, limits: Limits) -> None:
+        """Take note of another total budget."""
         ...
 
     def warned(self, text: str) -> None:

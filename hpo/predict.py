@@ -21,8 +21,8 @@ import torch
 from hpo.best import BestConfig
 from hpo.columns import check_first_line
 from hpo.errors import DataError, UsageError
-from hpo.files import CsvWriter, safe_cell
 from hpo.records import read_record
+from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import CsvConfig
 from lightning_modules.data.csv_check import checked_header

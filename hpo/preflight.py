@@ -47,11 +47,12 @@ def try_families(spec: StudySpec, workers: Workers, *, n_batches: int = 1) -> Pr
             others=[config.plain() for config in _others(spec, configs)],
             plugins=[plugin.name for plugin in loaded_plugins()],
             n_batches=n_batches,
+            limits=spec.limits,
         )
     )
     if end.mistake is not None:
         where, what, hint = end.mistake
-        known = where.partition(".")[0] in SECTIONS
+        known = where.partition(".")[0] in (*SECTIONS, "constraints")
         raise UsageError(spec.space.where(where) if known else where, what, hint)
     tried = [
         Tried(

@@ -7,17 +7,19 @@ pass over FAIL, and propose the same failure again. In this view it is infeasibl
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import ValidationError
 
-from hpo.errors import StudyError
+from hpo.choosers import Given
 from hpo.nodes import Scalar
 from hpo.search import GpConfig, GridConfig, QmcConfig
 from hpo.spec import StudySpec
 from hpo.strategies import make_pruner, make_sampler, sobol_point
+from hpo.wishes import ENQUEUED, REQUEST, Wish
 from lightning_modules.config import RunConfig
 from lightning_modules.seeds import derive
 from lightning_modules.task import Direction
@@ -35,6 +37,19 @@ class Proposal:
     trial: FrozenTrial
     """Parameters, distributions and attributes, as Optuna keeps them."""
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misfit:
+    """A proposal whose settings exclude each other: it cannot be tried."""
+
+    number: int
+    config: dict[str, Any]
+    """What was decided, as plain values."""
+    trial: FrozenTrial
+    notes: tuple[str, ...]
+    what: str
+    """Which settings exclude each other."""
 
 
 def grid_points(spec: StudySpec) -> list[dict[str, Scalar]]:
@@ -78,6 +93,8 @@ class Proposals:
         """What ended, for the views of a window; a shared view holds it itself."""
         self._stops: dict[int, set[int]] = {}
         """Where the pruner stops a trial; one that dies there is told the same when it is back."""
+        self._audits: dict[int, int] = {}
+        """Where it would have stopped a trial that runs on for the audit."""
         self._count = 0
         for trial in past:
             self._remember(trial)
@@ -87,40 +104,35 @@ class Proposals:
         """How many trials there can be at most: a grid has an end."""
         return len(self._grid) or None
 
-    def ask(self) -> Proposal:
-        """Propose the next trial: the families' defaults first, then the sampler.
-
-        Raises:
-            StudyError: if sampled settings exclude each other, which no check before had met.
-        """
+    def ask(self, wish: Wish | None = None) -> Proposal | Misfit:
+        """Propose the next trial: the families' defaults first, then a wish, then the sampler."""
         number, study = self._count, self._view(self._count)
         given, notes = self._given(number)
         if given is not None:
             study.enqueue_trial(dict(given))
+        elif wish is not None:
+            notes = (ENQUEUED,)
+            study.enqueue_trial(dict(wish.params), user_attrs={REQUEST: wish.request})
         seed = derive(self._spec.search.seed, "sampler", number)
         study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
         trial = study.ask()
-        try:
-            config = self._spec.space.sample(trial, seed=self.seed(number))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            hint = "narrow the ranges of what is named"
-            raise StudyError(f"trial {number}: {where}", first["msg"], hint) from None
+        decided = self._spec.space.decide(trial, seed=self.seed(number))
         self._count += 1
         self._open[number] = trial
-        return Proposal(number=number, config=config, trial=_frozen(trial), notes=notes)
+        return _checked(number, decided, _frozen(trial), notes)
 
     def seed(self, number: int) -> int:
         """Return the seed of a trial's run, from the study's seed and the number alone."""
         return derive(self._spec.search.seed, number)
 
-    def again(self, number: int) -> Proposal:
+    def again(self, number: int) -> Proposal | Misfit:
         """Propose a trial once more that was given back: same number, same parameters."""
         frozen = _frozen(self._open[number])
-        config = self._spec.space.resolve(frozen.params, seed=self.seed(number))
+        decided = self._spec.space.decide(Given(frozen.params), seed=self.seed(number))
         _, notes = self._given(number)
-        return Proposal(number=number, config=config, trial=frozen, notes=notes)
+        if REQUEST in frozen.user_attrs:
+            notes = (ENQUEUED,)
+        return _checked(number, decided, frozen, notes)
 
     def report(self, number: int, *, validation: int, value: float) -> bool:
         """Take the value of a validation; return whether the pruner stops the trial here.
@@ -133,15 +145,29 @@ class Proposals:
         trial.report(value, validation)
         prune = bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
         if prune and number >= len(self._defaults):
+            if self._is_audited(number):
+                self._audits.setdefault(number, validation)
+                return False
             self._stops.setdefault(number, set()).add(validation)
             return True
         return False
 
-    def tell(self, number: int, state: str, value: float | None) -> None:
-        """Take the end of a trial: ``complete``, ``pruned`` or ``failed``."""
+    def audited(self, number: int) -> int | None:
+        """Return the validation at which the pruner would have stopped a trial that ran on."""
+        return self._audits.get(number)
+
+    def tell(self, number: int, state: str, value: float | None, *, violation: float = 0.0) -> None:
+        """Take the end of a trial: ``complete``, ``pruned`` or ``failed``.
+
+        Args:
+            number: of the trial.
+            state: how it ended.
+            value: its objective.
+            violation: by how much an infeasible one exceeds its limits.
+        """
         trial = self._open.pop(number)
         if state == "failed":
-            self._tell_failed(trial)
+            self._tell_failed(trial, violation or 1.0)
         else:
             trial.set_constraint(FAILED, 0.0)
             complete = state == "complete"
@@ -153,8 +179,13 @@ class Proposals:
         if self._window is not None:
             self._ended[number] = _frozen(trial)
 
-    def _tell_failed(self, trial: Trial) -> None:
-        trial.set_constraint(FAILED, 1.0)
+    def _is_audited(self, number: int) -> bool:
+        """Return whether a trial is of the random share that the pruner does not stop."""
+        share = self._spec.search.audit
+        return share > 0 and derive(self._spec.search.seed, "audit", number) < share * 2**32
+
+    def _tell_failed(self, trial: Trial, violation: float) -> None:
+        trial.set_constraint(FAILED, violation)
         worst = self._worst(trial.study)
         if isinstance(self._spec.search.sampler, GpConfig) and worst is not None:
             # A Gaussian process reads complete trials only.
@@ -183,6 +214,7 @@ class Proposals:
                 params=trial.params,
                 distributions=trial.distributions,
                 system_attrs={k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
+                user_attrs={k: v for k, v in trial.user_attrs.items() if k == REQUEST},
             )
         )
         added = study.get_trials(deepcopy=False)[-1]
@@ -192,7 +224,9 @@ class Proposals:
             self.report(trial.number, validation=validation, value=value)
         if ended:
             state = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
-            self.tell(trial.number, state.get(trial.state, "failed"), trial.value)
+            violation = trial.user_attrs.get("violation", 0.0)
+            now = state.get(trial.state, "failed")
+            self.tell(trial.number, now, trial.value, violation=violation)
 
     def _new_study(self) -> Study:
         search = self._spec.search
@@ -227,6 +261,19 @@ class Proposals:
             )
             return self._spec.space.at(point), ()
         return None, ()
+
+
+def _checked(
+    number: int, decided: dict[str, Any], trial: FrozenTrial, notes: tuple[str, ...]
+) -> Proposal | Misfit:
+    try:
+        config = RunConfig.model_validate(decided)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"{where}: {first['msg']}"
+        return Misfit(number=number, config=decided, trial=trial, notes=notes, what=what)
+    return Proposal(number=number, config=config, trial=trial, notes=notes)
 
 
 def _frozen(trial: Trial) -> FrozenTrial:

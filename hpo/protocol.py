@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from hpo.records import Reason
 from lightning_modules.result import RunResult
 from lightning_modules.settings import Settings
@@ -26,6 +28,10 @@ class TrialOrder(Settings):
     """Which of the trial's processes this one is; the first one alone reports and records."""
     meeting: str | None = None
     """A file through which several processes find each other; it is not there before."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """The most that a config may cost, by the name of what is measured before it is trained."""
+    memory_bytes: float | None = None
+    """What its process may hold; None is the memory of the machine."""
 
 
 class TrialEnd(Settings):
@@ -41,6 +47,10 @@ class TrialEnd(Settings):
     traceback: str = ""
     failed_s: float | None = None
     """When it failed, by the machine's monotonic clock: of several processes, who came first."""
+    measured: dict[str, float] = Field(default_factory=dict)
+    """What the limits were held against."""
+    violation: float = 0.0
+    """By how much they are exceeded, as shares of the limits, added up."""
 
 
 class ProbeOrder(Settings):
@@ -52,6 +62,8 @@ class ProbeOrder(Settings):
     """Their data are prepared, and their precision is looked at; nothing is trained."""
     plugins: list[str]
     n_batches: int
+    limits: dict[str, float] = Field(default_factory=dict)
+    """What trials will be measured by; here it is only asked whether they can be."""
 
 
 class ProbeEnd(Settings):

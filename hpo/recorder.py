@@ -2,14 +2,24 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from hpo.best import BestWriter, best_of
-from hpo.files import write_json, write_text
+from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.proposals import Proposal
-from hpo.records import TrialRecord, attributes_of, write_leaderboard, write_trial
+from hpo.records import (
+    TrialRecord,
+    attributes_of,
+    now_utc,
+    read_curve,
+    write_leaderboard,
+    write_trial,
+)
 from hpo.retention import Retention
+from hpo.scheduler import Scheduler
 from hpo.storage import StudyStorage
+from hpo.wishes import REQUEST
 
 TABLES_EVERY_S = 1.0
 """How old leaderboard, best config and progress may be; a new best is written at once."""
@@ -25,6 +35,7 @@ class Recorder:
         folder: of the study.
         storage: Optuna's storage of it.
         best: writes the best config.
+        schedule: what runs, and the limits; both are part of the progress.
         records: trials that ended in earlier calls.
         keep_checkpoints: how many of the best trials keep their weights.
     """
@@ -35,12 +46,18 @@ class Recorder:
         *,
         storage: StudyStorage,
         best: BestWriter,
+        schedule: Scheduler,
         records: Sequence[TrialRecord],
         keep_checkpoints: int,
     ) -> None:
         self._folder = folder
         self._storage = storage
         self._best = best
+        self._schedule = schedule
+        owner = folder.owner()
+        self._token = owner.token if owner else None
+        self._begun: dict[int, str] = {}
+        """When each trial began."""
         self._leader = best_of(records, best.direction)
         self._retention = Retention(
             folder, records, direction=best.direction, keep=keep_checkpoints
@@ -49,11 +66,26 @@ class Recorder:
         """Trials that ended, and the storage may not know yet."""
         self._tables_at = time.monotonic()
         self._changed = False
+        self._shown: object = None
+        """The state of the schedule that the progress shows."""
         self.records = list(records)
+
+    def copy_curve(self, twin: int, number: int) -> dict[int, float]:
+        """Give a trial the curve of another; return the objective of every validation of it."""
+        source, trial = self._folder.trial(twin), self._folder.trial(number)
+        make_folder(trial)
+        if (source / "curve.csv").exists():
+            write_text(trial / "curve.csv", (source / "curve.csv").read_text(encoding="utf-8"))
+        return read_curve(source)
 
     def begun(self, proposal: Proposal) -> None:
         """Write what a trial begins with, for a storage that is out of reach."""
-        record = {"schema": "hpo.proposal/1", "params": proposal.trial.params}
+        self._begun[proposal.number] = now_utc()
+        record = {
+            "schema": "hpo.proposal/1",
+            "params": proposal.trial.params,
+            "request": proposal.trial.user_attrs.get(REQUEST),
+        }
         write_json(self._folder.proposal(proposal.number), record)
 
     def ended(self, record: TrialRecord, traceback: str, *, time_s: float) -> bool:
@@ -64,6 +96,7 @@ class Recorder:
             traceback: of what it failed with, empty if there is none.
             time_s: the wall-clock time that the study has used.
         """
+        make_folder(self._folder.trial(record.number))
         if traceback:
             write_text(self._folder.trial(record.number) / "traceback.txt", traceback)
         write_trial(self._folder, record)
@@ -82,8 +115,12 @@ class Recorder:
         """Write what has waited long enough."""
         self._storage.tick()
         self._retire()
-        if self._changed and time.monotonic() - self._tables_at >= TABLES_EVERY_S:
+        if time.monotonic() - self._tables_at < TABLES_EVERY_S:
+            return
+        if self._changed:
             self._write_tables(time_s)
+        elif self._state() != self._shown:
+            self.write_progress(time_s)
 
     def close(self, time_s: float) -> None:
         """Write all that waits.
@@ -103,7 +140,7 @@ class Recorder:
             self._unstored.clear()
 
     def _write_tables(self, time_s: float) -> None:
-        self._tables_at, self._changed = time.monotonic(), False
+        self._changed = False
         if self.records:
             write_leaderboard(
                 self._folder,
@@ -112,5 +149,23 @@ class Recorder:
                 metric=self._best.metric,
             )
             self._best.write(self.records, time_s=time_s)
-        seconds, ended = round(time_s, 3), len(self.records)
-        write_json(self._folder.progress, {"wall_seconds": seconds, "ended": ended})
+        self.write_progress(time_s)
+
+    def _state(self) -> object:
+        return sorted(self._schedule.running), self._schedule.limits
+
+    def write_progress(self, time_s: float) -> None:
+        """Write how far the study is, what runs, and the limits."""
+        self._tables_at, self._shown = time.monotonic(), self._state()
+        running = [
+            {"number": number, "started_utc": self._begun[number]}
+            for number in sorted(self._schedule.running & self._begun.keys())
+        ]
+        progress = {
+            "wall_seconds": round(time_s, 3),
+            "ended": len(self.records),
+            "owner": self._token,
+            "limits": asdict(self._schedule.limits),
+            "running": running,
+        }
+        write_json(self._folder.progress, progress)

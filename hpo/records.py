@@ -12,13 +12,14 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo.errors import UsageError
-from hpo.files import CsvWriter, safe_cell, write_json, write_text
+from hpo.files import write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.nodes import Scalar
+from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.result import RunResult
 
 State = Literal["complete", "pruned", "failed"]
-Reason = Literal["nan", "oom", "timeout", "killed", "disk", "error"]
+Reason = Literal["nan", "oom", "infeasible", "timeout", "killed", "disk", "error"]
 Read = TypeVar("Read", bound=BaseModel)
 
 
@@ -40,7 +41,15 @@ class TrialRecord(BaseModel):
     seed: int
     attempts: int = 1
     notes: list[str] = []
-    """``default`` for a family's default config, and what of it was clipped."""
+    """``default`` for a family's default config, and what of it was clipped; how it came about."""
+    measured: dict[str, float] = {}
+    """What the study's constraints were held against, before the training."""
+    violation: float = 0.0
+    """By how much they were exceeded, as shares of the limits, added up."""
+    same_as: int | None = None
+    """The trial of an equal config whose outcome this is; nothing was trained for it again."""
+    audit: int | None = None
+    """The validation at which the pruner would have stopped the trial, which ran on to show it."""
     run: RunResult | None = None
     started_utc: str
     ended_utc: str
@@ -50,6 +59,16 @@ class TrialRecord(BaseModel):
     def value(self) -> float | None:
         """The objective at the best validation; None for a failed trial."""
         return None if self.run is None else self.run.value
+
+    @property
+    def has_rank(self) -> bool:
+        """Whether the trial is complete, and its outcome its own."""
+        return self.state == "complete" and self.same_as is None
+
+    @property
+    def epochs_spent(self) -> float:
+        """The epochs that were trained for this trial."""
+        return self.run.epochs_run if self.run is not None and self.same_as is None else 0.0
 
 
 class Fingerprint(BaseModel):
@@ -72,6 +91,32 @@ class ProposalRecord(BaseModel):
 
     schema_name: Literal["hpo.proposal/1"] = Field("hpo.proposal/1", alias="schema")
     params: dict[str, Scalar]
+    request: str | None = None
+    """The request that gave its values, if one did."""
+
+
+class RunningTrial(BaseModel):
+    """A trial that runs, in ``progress.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    number: int
+    started_utc: str
+
+
+class Progress(BaseModel):
+    """``progress.json``: how far a study is; at most a second old while it runs."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    wall_seconds: float = 0.0
+    """Of all calls."""
+    ended: int = 0
+    owner: str | None = None
+    """The token of the supervisor that wrote it."""
+    limits: dict[str, float | None] = {}
+    """The total budget: ``trials``, ``epochs``, ``time_s``; null is no limit."""
+    running: list[RunningTrial] = []
 
 
 def write_trial(folder: StudyFolder, record: TrialRecord) -> None:
@@ -125,6 +170,9 @@ def attributes_of(record: TrialRecord) -> dict[str, object]:
         "status": record.state,
         "reason": record.reason,
         "what": record.what[:500] or None,
+        "violation": record.violation or None,
+        "same_as": record.same_as,
+        "audit": record.audit,
         "lr": _lr(record),
         "default": True if "default" in record.notes else None,
     }
@@ -172,8 +220,10 @@ def write_leaderboard(
     text = io.StringIO()
     writer = CsvWriter(text)
     writer.row(["rank", "trial", "state", "reason", _cell(metric), *_COLUMNS, *map(_cell, names)])
-    for rank, record in enumerate(ranked(records, direction), start=1):
-        shown = rank if record.state == "complete" else ""
+    rank = 0
+    for record in ranked(records, direction):
+        rank += record.has_rank
+        shown = rank if record.has_rank else ""
         value = "" if record.value is None else repr(record.value)
         params = [_cell(record.params.get(name, "")) for name in names]
         writer.row(

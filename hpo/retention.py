@@ -13,7 +13,7 @@ def kept(records: Sequence[TrialRecord], *, direction: str, keep: int) -> set[in
     The best ``keep`` complete trials, and the families' defaults, which every claim is held
     against.
     """
-    complete = [record for record in records if record.state == "complete"]
+    complete = [record for record in records if record.has_rank]
     best = {record.number for record in ranked(complete, direction)[:keep]}
     return best | {record.number for record in records if "default" in record.notes}
 
@@ -54,14 +54,14 @@ class Retention:
     ) -> None:
         self._folder, self._direction, self._keep = folder, direction, keep
         forget_checkpoints(folder, records, direction=direction, keep=keep)
-        complete = [record for record in records if record.state == "complete"]
+        complete = [record for record in records if record.has_rank]
         self._best = ranked(complete, direction)[:keep]
         self._defaults = {record.number for record in records if "default" in record.notes}
 
     def ended(self, record: TrialRecord) -> None:
         """Take note of a trial that the storage knows to have ended."""
         known = {one.number for one in self._best}
-        new = [record] if record.state == "complete" else []
+        new = [record] if record.has_rank else []
         self._best = ranked([*self._best, *new], self._direction)[: self._keep]
         kept = {one.number for one in self._best}
         if "default" in record.notes:

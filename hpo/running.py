@@ -16,6 +16,9 @@ from hpo.events import EventsObserver
 from hpo.lines import LinesObserver
 from hpo.live import LiveObserver
 from hpo.observers import Observer, StudyEnd
+from hpo.records import ranked
+from hpo.requests import run_options
+from hpo.scheduler import MOST_REPEATS
 from hpo.spec import StudySpec
 from hpo.study import StudyOutcome, run_study
 from hpo.words import counts, duration, number
@@ -98,6 +101,9 @@ def default_workers(spec: StudySpec) -> int:
 def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
     """Return what the study came to, in lines."""
     end = outcome.end
+    if end.why == "exhausted":
+        what = f"the last {MOST_REPEATS} proposals had all been tried before"
+        return [f"study {spec.name}: {what}; nothing new to try", *_best_lines(end)]
     if end.new == 0 and end.why == "budget":
         done = f"study {spec.name}: its budget of {_budget(spec)} is used; nothing to do"
         return [done, *_best_lines(end)]
@@ -108,13 +114,36 @@ def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
     text += f": {tally['complete']} complete, {tally['pruned']} pruned"
     saved = _epochs_saved(end)
     text += f" ({saved:.0%} of epochs saved)" if saved else ""
-    return [text + f", {tally['failed']} failed", *_best_lines(end)]
+    text += f", {tally['failed']} failed"
+    infeasible = sum(record.reason == "infeasible" for record in end.records)
+    text += f" ({infeasible} infeasible)" if infeasible else ""
+    repeated = sum(record.same_as is not None for record in end.records)
+    text += f"; {repeated} took the outcome of an equal config" if repeated else ""
+    return [text, *_best_lines(end), *audit_lines(end)]
+
+
+def audit_lines(end: StudyEnd) -> list[str]:
+    """Return what the pruner would have thrown away, as the audit shows it; nothing without one."""
+    audited = [record for record in end.records if record.audit is not None and record.has_rank]
+    if not audited:
+        return []
+    complete = [record for record in end.records if record.has_rank]
+    order = [record.number for record in ranked(complete, end.direction)]
+    first = min(audited, key=lambda record: order.index(record.number))
+    rank = order.index(first.number) + 1
+    n_audited = f"{len(audited)} trial" + ("s" if len(audited) > 1 else "")
+    text = f"audit: {n_audited} ran on that the pruner would have stopped"
+    text += f"; the best of them is trial {first.number}, {number(first.value)}: number {rank}"
+    return [text]
 
 
 def hints(outcome: StudyOutcome, spec: StudySpec, command: str, options: Options) -> list[str]:
     """Return the next commands, with the options that this one was called with."""
+    again = command + run_options(outcome.budget_set)
     if outcome.signal is not None:
-        return [f"interrupted; go on with:  {command}"]
+        return [f"interrupted; go on with:  {again}"]
+    if outcome.end.why == "stopped":
+        return [f"stopped by hpo stop; go on with:  {again}"]
     best = outcome.best
     if best is None:
         return []
@@ -176,7 +205,7 @@ def _best_lines(end: StudyEnd) -> list[str]:
 def _epochs_saved(end: StudyEnd) -> float:
     planned = spent = 0.0
     for record in end.records:
-        if record.run is not None and record.state in ("complete", "pruned"):
+        if record.run is not None and record.same_as is None:
             planned += record.config["trainer"]["max_epochs"]
             spent += record.run.epochs_run
     return 1 - spent / planned if planned else 0.0

@@ -1,14 +1,18 @@
 """Scheduler: what happens next in a study. Events in, commands out; no files, no clock."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hpo.search import BudgetConfig
 from lightning_modules.result import Command
 
 FIRST_FAILURES = 5
-"""A study whose first trials all fail the same way stops after this many."""
+"""A study whose trials have all failed the same way stops after this many."""
+MOST_REPEATS = 50
+"""A study without a limit of trials stops after so many in a row that were trained before."""
+MOST_FAILURES = 50
+"""A study without a success stops after this many if nothing else does: failures use no epochs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,16 @@ class Limits:
     trials: int | None = None
     epochs: float | None = None
     time_s: float | None = None
+
+    @classmethod
+    def of(cls, budget: BudgetConfig, most_trials: int | None) -> "Limits":
+        """Return the limits of a budget; ``most_trials`` is where a grid ends."""
+        totals = [total for total in (budget.trials, most_trials) if total is not None]
+        return cls(
+            trials=min(totals) if totals else None,
+            epochs=None if budget.epochs is None else float(budget.epochs),
+            time_s=budget.time_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,8 @@ class Finish:
     why: "Why"
 
 
-Why = Literal["budget", "interrupted", "stopped", "disk", "failing"]
-"""Used up; Ctrl-C; asked for by `hpo stop`; no space left; all first trials failed."""
+Why = Literal["budget", "exhausted", "interrupted", "stopped", "disk", "failing"]
+"""Used up; nothing new to try; Ctrl-C; asked for by `hpo stop`; no space left; all failed."""
 Next = Start | Wait | Finish
 
 
@@ -62,8 +76,10 @@ class Scheduler:
     ended: int = 0
     epochs: float = 0.0
     failures: list[str] = field(default_factory=list)
-    """The reasons of the first trials, while all of them failed."""
+    """The reasons of all trials that failed."""
     any_success: bool = False
+    repeats: int = 0
+    """How many of the last trials in a row had a config that was trained before."""
     halted: Why | None = None
     """Nothing more is started, and what runs is given back, for this reason."""
 
@@ -73,6 +89,8 @@ class Scheduler:
             return Finish("failing")
         if self.halted is not None:
             return Wait() if self.running else Finish(self.halted)
+        if self.limits.trials is None and self.repeats >= MOST_REPEATS:
+            return Wait() if self.running else Finish("exhausted")
         if self._spent(time_s) or self._failing():
             return Wait() if self.running else Finish("budget")
         if len(self.running) >= self.capacity:
@@ -103,11 +121,21 @@ class Scheduler:
         over = self.limits.time_s is not None and time_s >= self.limits.time_s
         return Command.ABANDON if over or self.halted is not None else Command.CONTINUE
 
-    def finished(self, number: int, *, epochs: float, failure: str | None) -> None:
-        """Take note that a trial ended for good; ``failure`` is its reason if it failed."""
+    def finished(
+        self, number: int, *, epochs: float, failure: str | None, repeated: bool = False
+    ) -> None:
+        """Take note that a trial ended for good.
+
+        Args:
+            number: of the trial.
+            epochs: that were trained for it.
+            failure: the reason if it failed.
+            repeated: whether it took the outcome of an earlier trial.
+        """
         self.running.discard(number)
         self.ended += 1
         self.epochs += epochs
+        self.repeats = self.repeats + 1 if repeated else 0
         if failure is None:
             self.any_success = True
         else:
@@ -133,5 +161,7 @@ class Scheduler:
     def _failing(self) -> bool:
         if self.any_success:
             return False
-        first: Iterable[str] = self.failures[:FIRST_FAILURES]
-        return len(self.failures) >= FIRST_FAILURES and len(set(first)) == 1
+        # No order matters here: a study that goes on reads its failures by number, not by time.
+        alike = len(self.failures) >= FIRST_FAILURES and len(set(self.failures)) == 1
+        endless = self.limits.trials is None and self.limits.time_s is None
+        return alike or (endless and len(self.failures) >= MOST_FAILURES)

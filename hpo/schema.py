@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from hpo.search import BudgetConfig, SearchConfig
+from hpo.search import BudgetConfig, ConstraintsConfig, SearchConfig
 from hpo.space import SECTIONS
 from lightning_modules.config import RunConfig
+from lightning_modules.settings import Settings
 
+STUDY: dict[str, type[Settings]] = {
+    "Budget": BudgetConfig,
+    "Search": SearchConfig,
+    "Constraints": ConstraintsConfig,
+}
+"""The sections in which everything is decided."""
 _NUMBER = {"type": "number"}
 RANGE = {
     "type": "object",
@@ -27,10 +34,12 @@ def study_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of a study file, registered plugins included."""
     run = RunConfig.model_json_schema()
     definitions = run.pop("$defs", {})
-    for name, model in (("Budget", BudgetConfig), ("Search", SearchConfig)):
+    decided: set[str] = set()
+    for name, model in STUDY.items():
         schema = model.model_json_schema()
-        definitions |= schema.pop("$defs", {})
-        definitions[name] = schema
+        parts = {name: schema, **schema.pop("$defs", {})}
+        definitions |= parts
+        decided |= set(parts)
     _allow_bare_names(definitions["Search"])
     definitions["ObjectiveConfig"].pop("required", None)  # the task's default metric is filled in
     sections = {key: _undecided(run["properties"][key], definitions) for key in SECTIONS}
@@ -42,13 +51,12 @@ def study_schema() -> dict[str, Any]:
         "properties": {
             "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
             **sections,
-            "budget": {"$ref": "#/$defs/Budget"},
-            "search": {"$ref": "#/$defs/Search"},
+            **{name.lower(): {"$ref": f"#/$defs/{name}"} for name in STUDY},
         },
         "required": ["data", "model"],
         "additionalProperties": False,
         "$defs": {
-            **{k: v if k in ("Budget", "Search") else opened[k] for k, v in definitions.items()},
+            **{k: v if k in decided else opened[k] for k, v in definitions.items()},
             "range": RANGE,
             "choices": CHOICES,
         },

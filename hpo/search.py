@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lightning_modules.registry import Registry
-from lightning_modules.settings import Settings, Tagged
+from lightning_modules.settings import Settings, Tagged, conflict
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
@@ -64,6 +64,28 @@ class BudgetConfig(Settings):
     def time_s(self) -> float | None:
         """The limit of wall-clock time, seconds."""
         return None if self.time is None else seconds(self.time)
+
+
+class Limit(Settings):
+    """A limit on what a trial's network may cost."""
+
+    max: int | float = Field(gt=0)
+
+
+class ConstraintsConfig(Settings):
+    """What a network may cost; a config over it is not trained, and the sampler learns that."""
+
+    n_parameters: Limit | None = None
+    size_mb: Limit | None = None
+    """Megabytes (1e6) of its weights."""
+    latency_ms: Limit | None = None
+    """Milliseconds of one row through it on the CPU: the median, measured once before training."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that are set, by name."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: float(limit.max) for name, limit in found.items() if limit is not None}
 
 
 class TpeConfig(Settings):
@@ -186,8 +208,19 @@ class SearchConfig(Settings):
     """How long one trial may take; it fails then."""
     min_free_gb: float = Field(0.1, ge=0)
     """No trial is started with less room on the disk: the study stops, and goes on later."""
+    duplicates: Literal["reuse", "train"] = "reuse"
+    """What becomes of a config that was proposed before: it takes the outcome that is known, or is
+    trained once more, with another seed."""
+    audit: float = Field(0.0, ge=0, lt=1)
+    """The share of the trials that the pruner would stop, and that run on to show what is lost."""
     trial_memory_gb: float | None = Field(None, gt=0)
     """How much memory one trial's process may hold; it fails then."""
+
+    @model_validator(mode="after")
+    def _audits_something(self) -> "SearchConfig":
+        if self.audit and isinstance(self.pruner, NoPrunerConfig):
+            raise conflict("audit: has no effect without a pruner; remove it, or choose a pruner")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from hpo.nodes import Scalar
 from hpo.records import ProposalRecord, TrialRecord, attributes_of, read_curve, read_record
 from hpo.space import SearchSpace
 from hpo.storage import STATES, StudyStorage
+from hpo.wishes import REQUEST
 
 
 def settle(
@@ -93,12 +94,14 @@ def _waiting_trial(folder: StudyFolder, space: SearchSpace, number: int) -> Froz
     if not folder.proposal(number).exists():
         what = f"trial {number} is in neither storage nor records, and later trials are"
         raise StudyError(folder.name, what, "restore the storage, or use another name")
-    params = read_record(folder.proposal(number), ProposalRecord).params
+    proposal = read_record(folder.proposal(number), ProposalRecord)
+    params = proposal.params
     trial = create_trial(
         state=TrialState.WAITING,
         params=params,
         distributions=_distributions(space, params),
         intermediate_values=read_curve(folder.trial(number)),
+        user_attrs={} if proposal.request is None else {REQUEST: proposal.request},
     )
     trial.number = number
     return trial
@@ -108,7 +111,7 @@ def _distributions(
     space: SearchSpace, params: Mapping[str, Scalar]
 ) -> dict[str, optuna.distributions.BaseDistribution]:
     given = optuna.trial.FixedTrial(dict(params))
-    space.sample(given)
+    space.decide(given)
     return given.distributions
 
 

@@ -68,8 +68,16 @@ class SearchSpace:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def sample(self, chooser: Chooser, *, seed: int = 0) -> RunConfig:
-        """Decide every leaf; parameter names are the dotted paths."""
-        return RunConfig.model_validate({**_decide(self._root, chooser), "seed": seed})
+        """Decide every leaf; parameter names are the dotted paths.
+
+        Raises:
+            ValidationError: if what was decided excludes each other.
+        """
+        return RunConfig.model_validate(self.decide(chooser, seed=seed))
+
+    def decide(self, chooser: Chooser, *, seed: int = 0) -> dict[str, Any]:
+        """Return plain values, every leaf decided; they may exclude each other."""
+        return {**_decide(self._root, chooser), "seed": seed}
 
     def resolve(self, params: Mapping[str, Scalar], *, seed: int = 0) -> RunConfig:
         """Return the config in which the undecided leaves have the values of ``params``."""

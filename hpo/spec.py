@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from hpo.errors import Problem, SpecError, UsageError
 from hpo.files import Document, RawPath, dump_yaml, parse_value, read_document
 from hpo.problems import config_problems
-from hpo.search import BudgetConfig, SearchConfig, spelled_out
+from hpo.search import BudgetConfig, ConstraintsConfig, SearchConfig, spelled_out
 from hpo.space import SECTIONS, SearchSpace
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Settings
@@ -27,6 +27,8 @@ COMPARED = (
     "data.test",
 )
 """What every trial of a study must have in common."""
+LONGEST = 120
+"""How much of an override is said back."""
 _DEVICE_NAMES = {"con", "prn", "aux", "nul", "reference", "readme.md"}
 
 
@@ -36,6 +38,7 @@ class StudySettings(Settings):
     name: str
     budget: BudgetConfig = Field(default_factory=lambda: BudgetConfig(trials=50))
     search: SearchConfig = SearchConfig()
+    constraints: ConstraintsConfig = ConstraintsConfig()
 
     @field_validator("name")
     @classmethod
@@ -70,6 +73,11 @@ class StudySpec:
     def search(self) -> SearchConfig:
         """How configs are proposed and stopped."""
         return self.settings.search
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The most that a network may cost, by the name of what is measured."""
+        return self.settings.constraints.limits
 
     def values(self) -> dict[str, Any]:
         """Return the study file as plain values, defaults of the study written out."""
@@ -169,17 +177,18 @@ def override_document(document: Document, override: str) -> Document:
     """
     path, equals, text = override.partition("=")
     keys = path.strip().split(".")
+    where = f"--set {override if len(override) <= LONGEST else override[:LONGEST] + '…'}"
     if not equals or not all(keys):
-        raise UsageError(f"--set {override}", "is no PATH=VALUE", "--set trainer.max_epochs=5")
+        raise UsageError(where, "is no PATH=VALUE", "--set trainer.max_epochs=5")
     try:
         value = parse_value(text)
     except UsageError as error:
-        raise UsageError(f"--set {override}", error.what, error.hint) from None
+        raise UsageError(where, error.what, error.hint) from None
     before = _with_search_spelled_out(document.values, keys)
-    values = _set(before, keys, value, f"--set {override}")
+    values = _set(before, keys, value, where)
     raw = _first_new(before, _raw(values, keys))
     kept = {place: at for place, at in document.origins.items() if place[: len(raw)] != raw}
-    return replace(document, values=values, origins={**kept, raw: f"--set {override}"})
+    return replace(document, values=values, origins={**kept, raw: where})
 
 
 def _with_search_spelled_out(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from hpo.rows import (
     write_publicly,
     write_rows,
 )
+from hpo.urls import readable, redacted
 from lightning_modules.task import Direction
 
 BUSY_TIMEOUT_S = 60
@@ -266,7 +267,7 @@ def open_storage(url: str) -> RDBStorage:
             OSError also for a SQLite file that is damaged.
     """
     # RDBStorage formats its URL: braces in a password must be doubled.
-    doubled = url.replace("{", "{{").replace("}", "}}")
+    doubled = readable(url).replace("{", "{{").replace("}", "}}")
     file = sqlite_file(url)
     if file is None:
         engine: dict[str, Any] = {"pool_pre_ping": True}
@@ -319,19 +320,6 @@ def cause_of(error: Exception) -> str:
     elif isinstance(error, DBAPIError) and error.orig is not None:
         cause = error.orig
     return (str(cause or error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def redacted(url: str) -> str:
-    """Return a storage URL without user, password and query.
-
-    >>> redacted("postgresql+psycopg://me:secret@db.example/hpo?sslpassword=x")
-    'postgresql+psycopg://db.example/hpo'
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return scheme
-    place = rest.rpartition("@")[2].partition("?")[0]
-    return f"{scheme}://{place}"
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -1,9 +1,9 @@
 """Run a study: create or resume it, within its total budget, to its best config."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hpo.best import BestConfig, BestWriter, best_of
@@ -26,14 +26,18 @@ from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.preflight import try_families
 from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
+from hpo.retention import forget_checkpoints
 from hpo.scheduler import Finish
 from hpo.search import GridConfig
 from hpo.settle import settle
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
+from hpo.steering import Steering
 from hpo.storage import ATTEMPTS, StudyStorage, sqlite_url
 from hpo.supervisor import Study, Supervisor, TrialLimits
 from hpo.tracking import TensorBoardObserver
+from hpo.twins import Twins
+from hpo.wishes import REQUEST
 from hpo.workers import InProcess, Workers
 from lightning_modules.config import RunConfig
 from lightning_modules.plugins import loaded_plugins
@@ -47,6 +51,8 @@ class StudyOutcome:
     end: StudyEnd
     signal: int | None
     """The signal that interrupted the study, if one did."""
+    budget_set: Mapping[str, int | str] = field(default_factory=dict)
+    """The limits of the budget that `hpo budget` changed while it ran."""
 
     @property
     def best(self) -> BestConfig | None:
@@ -104,7 +110,7 @@ def run_study(
             found = settings_differ(folder, spec)
             refuse(folder, [] if allow_change else found)
             if _nothing_to_do(folder, spec):
-                return _as_it_was(folder, spec, default)
+                return _as_it_was(folder, spec, default, observers)
             changes = _changes(folder, spec, trainers, found, allow_change=allow_change)
         with _nothing_left(folder, made_here):
             database = StudyStorage(
@@ -182,11 +188,25 @@ def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
     return total is not None and total <= len(ended) == len(folders) == trials_told(folder)
 
 
-def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> StudyOutcome:
-    """Return the outcome of a study that has used its budget; mend its tables if one is gone."""
+def _as_it_was(
+    folder: StudyFolder, spec: StudySpec, default: RunConfig, observers: Sequence[Observer]
+) -> StudyOutcome:
+    """Return the outcome of a study that has used its budget; mend what a kill left of it."""
     metric, direction = default.objective.metric, default.objective.direction
     records = read_trials(folder)
+    start = StudyStart(
+        spec=spec,
+        folder=folder,
+        metric=metric,
+        direction=direction,
+        past=records,
+        total=len(records),
+    )
+    for observer in observers:
+        observer.study_started(start)
     write_leaderboard(folder, records, direction=direction, metric=metric)
+    keep = spec.search.keep_checkpoints
+    forget_checkpoints(folder, records, direction=direction, keep=keep)
     best = _best_writer(spec, folder, default)
     best.catch_up(records, time_s=time_used(folder))
     end = StudyEnd(
@@ -195,8 +215,11 @@ def _as_it_was(folder: StudyFolder, spec: StudySpec, default: RunConfig) -> Stud
         best=best_of(records, direction),
         new=0,
         seconds=0.0,
+        direction=direction,
     )
-    _complain(Finish("budget"), end, spec)
+    for observer in observers:
+        observer.study_ended(end)
+    _complain(Finish("budget"), end, folder)
     return StudyOutcome(folder=folder, end=end, signal=None)
 
 
@@ -242,11 +265,17 @@ def _supervise(
         best=best_of(supervisor.records, study.direction),
         new=len(supervisor.records) - len(records),
         seconds=supervisor.time_s() - began,
+        direction=study.direction,
     )
     for observer in observers:
         observer.study_ended(end)
-    _complain(finish, end, spec)
-    return StudyOutcome(folder=folder, end=end, signal=received[0] if received else None)
+    _complain(finish, end, folder)
+    return StudyOutcome(
+        folder=folder,
+        end=end,
+        signal=received[0] if received else None,
+        budget_set=supervisor.steering.budget_set,
+    )
 
 
 def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study:
@@ -260,6 +289,7 @@ def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study
         retries=spec.search.retries,
         limits=trial_limits(spec),
         min_free_bytes=spec.search.min_free_gb * 1e9,
+        constraints=spec.limits,
     )
 
 
@@ -282,6 +312,7 @@ def _supervisor_of(
         window=window,
     )
     limits, used = limits_of(spec, proposals.limit), time_used(study.folder)
+    schedule = replace(scheduler_of(limits, records, past, workers.capacity), window=window)
     best = _best_writer(spec, study.folder, spec.space.resolve(spec.space.defaults()[0].params))
     if records:
         write_leaderboard(study.folder, records, direction=study.direction, metric=study.metric)
@@ -290,10 +321,18 @@ def _supervisor_of(
         study,
         storage=database,
         proposals=proposals,
-        scheduler=replace(scheduler_of(limits, records, past, workers.capacity), window=window),
+        scheduler=schedule,
         workers=workers,
         records=records,
         best=best,
+        twins=Twins(records, window=window) if spec.search.duplicates == "reuse" else None,
+        steering=Steering(
+            spec,
+            study.folder,
+            scheduler=schedule,
+            most_trials=proposals.limit,
+            known=[trial.user_attrs[REQUEST] for trial in past if REQUEST in trial.user_attrs],
+        ),
         observers=observers,
         time_s=used,
         attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
@@ -301,19 +340,26 @@ def _supervisor_of(
     return supervisor, limits.trials
 
 
-def _complain(finish: Finish, end: StudyEnd, spec: StudySpec) -> None:
+def _complain(finish: Finish, end: StudyEnd, folder: StudyFolder) -> None:
     if finish.why == "disk":
         what = "the disk is full, or nearly so (search.min_free_gb); nothing is lost"
-        raise EnvironmentFault(spec.name, what, "free space, then run the same command again")
+        raise EnvironmentFault(folder.name, what, "free space, then run the same command again")
     if finish.why == "failing":
         first = end.records[0]
         what = f"the first {len(end.records)} trials all failed: {first.reason}: {first.what}"
-        raise StudyError(spec.name, what, f"read trials/{first.number:04d}/traceback.txt")
-    if end.best is None and finish.why == "budget":
+        raise StudyError(folder.name, what, f"read {_telling(folder, first)}")
+    if end.best is None and finish.why in ("budget", "exhausted"):
         states = ", ".join(f"{r.number} {r.state}" for r in end.records[:5]) or "none ended"
         what, hint = f"no trial is complete ({states})", "raise the budget"
         failed = [record for record in end.records if record.state == "failed"]
         if failed:
             what += f": {failed[0].reason}: {failed[0].what}"
-            hint = f"read traceback.txt or result.json in trials/{failed[0].number:04d}"
-        raise StudyError(spec.name, what, hint)
+            hint = f"read {_telling(folder, failed[0])}"
+        raise StudyError(folder.name, what, hint)
+
+
+def _telling(folder: StudyFolder, record: TrialRecord) -> Path:
+    """Return the file that tells most of a failure; a trial that was killed left no traceback."""
+    trial = folder.trial(record.number)
+    name = "traceback.txt" if (trial / "traceback.txt").is_file() else "result.json"
+    return (trial / name).relative_to(folder.path)

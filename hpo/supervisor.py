@@ -1,6 +1,7 @@
 """The supervisor: the only writer of a study. It starts trials, answers them and records them."""
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,14 +11,20 @@ from pathlib import Path
 import psutil
 
 from hpo.best import BestWriter
+from hpo.files import make_folder
 from hpo.layout import StudyFolder
 from hpo.observers import Observer
-from hpo.proposals import Proposal, Proposals
+from hpo.outcomes import Attempt, misfit_record, trained_record, twin_record
+from hpo.proposals import Misfit, Proposal, Proposals
 from hpo.protocol import TrialEnd, TrialOrder
 from hpo.recorder import Recorder
-from hpo.records import TrialRecord, config_sha256, now_utc
-from hpo.scheduler import Finish, Scheduler, Start
+from hpo.records import TrialRecord, now_utc
+from hpo.room import NoRoom
+from hpo.scheduler import Finish, Limits, Scheduler, Start
+from hpo.steering import Steering
 from hpo.storage import StudyStorage
+from hpo.twins import Twins
+from hpo.wishes import REQUEST
 from hpo.workers import Workers
 from lightning_modules.result import Command, Validation
 from lightning_modules.running import can_go_on
@@ -31,15 +38,6 @@ GRACE_S = 3.0
 
 class StopNow(BaseException):
     """The user pressed Ctrl-C twice."""
-
-
-@dataclass(kw_only=True)
-class Attempt:
-    """A trial that runs."""
-
-    proposal: Proposal
-    started_utc: str
-    started: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +55,8 @@ class Study:
     limits: "TrialLimits"
     min_free_bytes: float
     """No trial is started with less room on the disk."""
+    constraints: Mapping[str, float]
+    """The most that a network may cost, by the name of what is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,9 @@ class Supervisor:
         scheduler: what decides.
         workers: who trains.
         records: trials that ended in earlier calls.
+        best: writes the best config.
+        twins: trials whose outcome one of an equal config takes; None trains it again.
+        steering: takes what other processes ask.
         observers: told of everything.
         time_s: wall-clock time used by earlier calls.
         attempts: how often trials that wait were started.
@@ -92,6 +95,8 @@ class Supervisor:
         workers: Workers,
         records: Sequence[TrialRecord],
         best: BestWriter,
+        twins: Twins | None,
+        steering: Steering,
         observers: Sequence[Observer],
         time_s: float,
         attempts: Mapping[int, int],
@@ -105,10 +110,14 @@ class Supervisor:
             study.folder,
             storage=storage,
             best=best,
+            schedule=scheduler,
             records=records,
             keep_checkpoints=study.keep_checkpoints,
         )
         storage.warn = self.warn
+        self._twins = twins
+        self.steering = steering
+        steering.warn, steering.limited = self.warn, self._limited
         self._observers = observers
         self._begun = time.monotonic() - time_s
         self._running: dict[int, Attempt] = {}
@@ -119,6 +128,7 @@ class Supervisor:
         """Start, answer and record trials until the scheduler says that the study ends here."""
         try:
             while True:
+                self.steering.tick(self.time_s())
                 step = self._scheduler.next(time_s=self.time_s())
                 if isinstance(step, Finish):
                     return step
@@ -138,7 +148,9 @@ class Supervisor:
             for number in list(self._running):
                 self._give_back(number)
             with suppress(StopNow):  # what is not written follows from the records
-                self._recorder.close(self.time_s())
+                if not isinstance(sys.exception(), NoRoom):
+                    self._recorder.close(self.time_s())
+                self.steering.close()
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -170,10 +182,12 @@ class Supervisor:
             )
         for observer in self._observers:
             observer.validated(number, validation, prune=prune)
-        return self._scheduler.validated(prune=prune, time_s=self.time_s())
+        command = self._scheduler.validated(prune=prune, time_s=self.time_s())
+        return self.steering.answer(number, command)
 
     def batch_ended(self) -> Command:
         """Answer a running trial after a batch."""
+        self.steering.tick(self.time_s())
         self._recorder.tick(self.time_s())
         for observer in self._observers:
             observer.batch_ended()
@@ -184,7 +198,16 @@ class Supervisor:
         return psutil.disk_usage(str(self._study.folder.path)).free < self._study.min_free_bytes
 
     def _train(self, start: Start) -> None:
-        proposal = self._begin(start).proposal
+        proposal = self._propose(start)
+        if isinstance(proposal, Misfit):
+            self._finish(misfit_record(self._study.name, proposal), "")
+            return
+        config = proposal.config.portable()
+        twin = self._twins.of(proposal.number, config) if self._twins is not None else None
+        if twin is not None:
+            self._take_over(proposal, twin)
+            return
+        self._begin(proposal)
         folder = self._trial_folder(proposal.number)
         self._recorder.begun(proposal)
         own = self._workers.shares_data
@@ -195,6 +218,8 @@ class Supervisor:
             plugins=self._study.plugins,
             cache=str(self._study.folder.cache) if own else None,
             log=str(self._study.folder.log) if own else None,
+            limits=dict(self._study.constraints),
+            memory_bytes=self._study.limits.memory_bytes,
         )
         self._workers.start(order, _Answers(self, proposal.number))
 
@@ -224,26 +249,40 @@ class Supervisor:
         end = {"number": number, "outcome": "failed", "reason": reason, "what": what}
         self._end(TrialEnd.model_validate(end))
 
-    def _begin(self, start: Start) -> Attempt:
+    def _propose(self, start: Start) -> Proposal | Misfit:
         if start.number is None:
-            proposal = self._proposals.ask()
+            proposal = self._proposals.ask(self.steering.wish())
             self._storage.begin(proposal.trial)
+            self.steering.begun(proposal.trial.user_attrs.get(REQUEST))
         else:
             proposal = self._proposals.again(start.number)
             self._storage.resume(start.number)
+        return proposal
+
+    def _begin(self, proposal: Proposal) -> None:
         attempt = Attempt(proposal=proposal, started_utc=now_utc(), started=time.monotonic())
         self._running[proposal.number] = attempt
         self._scheduler.started(proposal.number)
         for observer in self._observers:
             observer.trial_started(proposal)
-        return attempt
+
+    def _take_over(self, proposal: Proposal, twin: TrialRecord) -> None:
+        """End a trial with the outcome of an earlier one of an equal config, its curve included."""
+        for observer in self._observers:
+            observer.trial_started(proposal)
+        number = proposal.number
+        curve = self._recorder.copy_curve(twin.number, number)
+        for validation, value in curve.items():
+            self._proposals.report(number, validation=validation, value=value)
+            self._storage.report(number, validation=validation, value=value)
+        self._finish(twin_record(twin, proposal), "")
 
     def _trial_folder(self, number: int) -> Path:
         """Return the folder of a trial: empty, or with the checkpoint that it goes on from."""
         folder = self._study.folder.trial(number)
         if folder.exists() and not can_go_on(folder):
             shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return folder
 
     def _end(self, end: TrialEnd) -> None:
@@ -257,44 +296,36 @@ class Supervisor:
         if end.outcome == "abandoned" or end.reason == "disk":
             self._give_back(end.number)
             return
-        record = self._record(end)
-        is_best = self._recorder.ended(record, end.traceback, time_s=self.time_s())
-        self._proposals.tell(record.number, record.state, record.value)
+        self._finish(self._record(end), end.traceback)
+
+    def _finish(self, record: TrialRecord, traceback: str) -> None:
+        """Put the end of a trial on record, and tell everybody."""
+        is_best = self._recorder.ended(record, traceback, time_s=self.time_s())
+        self._proposals.tell(record.number, record.state, record.value, violation=record.violation)
+        if self._twins is not None:
+            self._twins.ended(record)
         self._scheduler.finished(
             record.number,
-            epochs=record.run.epochs_run if record.run else 0.0,
+            epochs=record.epochs_spent,
             failure=_failure(record),
+            repeated=record.same_as is not None,
         )
         for observer in self._observers:
             observer.trial_ended(record, best=is_best)
 
     def _record(self, end: TrialEnd) -> TrialRecord:
-        attempt = self._running.pop(end.number)
-        proposal, result = attempt.proposal, end.result
-        state = "failed"
-        if result is not None:
-            state = "pruned" if result.stopped_by == "pruner" else "complete"
-        config = proposal.config.portable()
-        return TrialRecord.model_validate(
-            {
-                "schema": "hpo.trial/1",
-                "study": self._study.name,
-                "number": end.number,
-                "state": state,
-                "reason": end.reason,
-                "what": end.what,
-                "params": proposal.trial.params,
-                "config": config,
-                "config_sha256": config_sha256(config),
-                "seed": proposal.config.seed,
-                "notes": list(proposal.notes),
-                "attempts": self._attempts.get(end.number, 1),
-                "run": result,
-                "started_utc": attempt.started_utc,
-                "ended_utc": now_utc(),
-                "seconds": round(time.monotonic() - attempt.started, 3),
-            }
+        return trained_record(
+            self._study.name,
+            self._running.pop(end.number),
+            self.steering.named(end),
+            attempts=self._attempts.get(end.number, 1),
+            audit=self._proposals.audited(end.number),
         )
+
+    def _limited(self, limits: Limits) -> None:
+        self._recorder.write_progress(self.time_s())
+        for observer in self._observers:
+            observer.budget_changed(limits)
 
     def _give_back(self, number: int) -> None:
         self._running.pop(number)

@@ -2,18 +2,20 @@
 
 import re
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from hpo.event_file import EventFile
 from hpo.layout import StudyFolder
 from hpo.nodes import Choices, OneOf, Range
 from hpo.observers import StudyEnd, StudyStart
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord
+from hpo.scheduler import Limits
 from hpo.space import Parameter
 from lightning_modules.result import Validation
 
@@ -25,19 +27,22 @@ class TensorBoardObserver:
     """Write what TensorBoard shows, as it happens."""
 
     def __init__(self) -> None:
-        self._writers: dict[int, EventFileWriter] = {}
-        self._proposals: dict[int, Proposal] = {}
+        self._files: dict[int, EventFile] = {}
         self._folder: StudyFolder | None = None
         self._metric = ""
 
     def study_started(self, start: StudyStart) -> None:
-        """Write the one HParams config of the study, from the whole space."""
+        """Write the one HParams config of the study, and the ends that a kill has left out."""
         self._folder, self._metric = start.folder, start.metric
-        folder = start.folder.tensorboard
-        if folder.exists():
-            return
-        folder.mkdir(parents=True)
-        writer = EventFileWriter(str(folder))
+        if not list(start.folder.tensorboard.glob("events.*")):
+            self._describe(start)
+        for record in start.past:
+            if not _is_told(_place(start.folder, record.number, record.config)):
+                self.trial_ended(record, best=False)
+
+    def _describe(self, start: StudyStart) -> None:
+        """Write the HParams config, from the whole space."""
+        file = EventFile(start.folder.tensorboard)
         config = summary_v2.hparams_config_pb(
             hparams=[_hparam(parameter) for parameter in start.spec.space.parameters()]
             + [summary_v2.HParam("state", summary_v2.Discrete(list(STATES)))],
@@ -46,61 +51,73 @@ class TensorBoardObserver:
                 for name in (start.metric, "n_parameters", "latency_ms")
             ],
         )
-        _add(writer, _with_telling(config), step=0)
-        writer.close()
+        file.add(_with_telling(config), step=0)
+        file.flush()
 
     def trial_started(self, proposal: Proposal) -> None:
         """Open the folder of a trial."""
         if self._folder is None:
             return
-        parts = [f"t{proposal.number:04d}", _part(proposal.config.family)]
-        if proposal.config.optimizer is not None:
-            parts.append(_part(str(proposal.config.optimizer.model_dump()["name"])))
-        folder = self._folder.tensorboard / "-".join(parts)
-        self._writers[proposal.number] = EventFileWriter(str(folder))
-        self._proposals[proposal.number] = proposal
+        place = _place(self._folder, proposal.number, proposal.config.plain())
+        self._files[proposal.number] = EventFile(place)
 
     def validated(self, number: int, validation: Validation, *, prune: bool) -> None:
         """Write the curves."""
-        writer = self._writers[number]
+        file = self._files[number]
         for name, value in validation.metrics.items():
-            _scalar(writer, name, value, step=validation.step)
-        writer.flush()
+            file.add_scalar(name, value, step=validation.step)
+        file.flush()
 
     def batch_ended(self) -> None:
         """Nothing is shown of a batch."""
+
+    def budget_changed(self, limits: Limits) -> None:
+        """Nothing is shown of a budget."""
 
     def warned(self, text: str) -> None:
         """Nothing is shown of a warning."""
 
     def trial_ended(self, record: TrialRecord, *, best: bool) -> None:
         """Write parameters, final values and state: HParams shows a run that has all three."""
-        writer = self._writers.pop(record.number)
-        self._proposals.pop(record.number)
+        if self._folder is None:
+            return
+        file = self._files.pop(record.number, None)
+        if file is None:  # it could not be begun, or its supervisor was killed
+            file = EventFile(_place(self._folder, record.number, record.config))
         params = {name: _plain(value) for name, value in record.params.items()}
         begin = summary_v2.hparams_pb(
             {**params, "state": record.state}, trial_id=f"t{record.number:04d}"
         )
-        _add(writer, begin, step=0)
+        file.add(begin, step=0)
         run = record.run
         if run is not None:
-            _scalar(writer, f"objective/{self._metric}", run.value, step=run.steps)
-            _scalar(writer, "objective/n_parameters", run.n_parameters, step=run.steps)
+            file.add_scalar(f"objective/{self._metric}", run.value, step=run.steps)
+            file.add_scalar("objective/n_parameters", run.n_parameters, step=run.steps)
             if run.latency_ms is not None:
-                _scalar(writer, "objective/latency_ms", run.latency_ms, step=run.steps)
-        _add(writer, _end(failed=record.state == "failed"), step=0)
-        writer.close()
+                file.add_scalar("objective/latency_ms", run.latency_ms, step=run.steps)
+        file.add(_end(failed=record.state == "failed"), step=0)
+        file.flush()
 
     def trial_given_back(self, number: int) -> None:
-        """Close the folder; the trial is written again when it goes on."""
-        self._writers.pop(number).close()
-        self._proposals.pop(number)
+        """Close the file; the trial is written into another when it goes on."""
+        self._files.pop(number, None)
 
     def study_ended(self, end: StudyEnd) -> None:
-        """Close what is open."""
-        for writer in self._writers.values():
-            writer.close()
-        self._writers.clear()
+        """Nothing is left to write."""
+
+
+def _is_told(folder: Path) -> bool:
+    """Return whether the end of a trial is in one of its files."""
+    tag = metadata.SESSION_END_INFO_TAG.encode()
+    return any(tag in file.read_bytes() for file in folder.glob("events.*"))
+
+
+def _place(folder: StudyFolder, number: int, config: Mapping[str, Any]) -> Path:
+    """Return the folder of a trial, which names its family and optimizer."""
+    parts = [f"t{number:04d}", _part(str(config["model"]["family"]))]
+    if config.get("optimizer"):
+        parts.append(_part(str(config["optimizer"].get("name", ""))))
+    return folder.tensorboard / "-".join(parts)
 
 
 def _part(name: str) -> str:
@@ -159,11 +176,3 @@ def _end(*, failed: bool) -> Summary:
         tensor=metadata.NULL_TENSOR,
     )
     return summary
-
-
-def _scalar(writer: EventFileWriter, tag: str, value: float, *, step: int) -> None:
-    _add(writer, Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step=step)
-
-
-def _add(writer: EventFileWriter, summary: Any, *, step: int) -> None:
-    writer.add_event(Event(summary=summary, step=step, wall_time=time.time()))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from hpo.best import describe_config
 from hpo.records import TrialRecord
+from hpo.scheduler import Limits
 
 MARKS = {"complete": "✓", "pruned": "✂", "failed": "✗"}
 ASCII_MARKS = {"complete": "+", "pruned": "-", "failed": "x"}
@@ -63,8 +64,11 @@ def trial_words(record: TrialRecord) -> str:
     what = describe_config(record.config)
     if "default" in record.notes:
         what = f"default {family}"
+    if record.same_as is not None:
+        return f"same config as trial {record.same_as}  {what}"
     if record.state == "pruned" and record.run is not None:
-        return f"stopped at epoch {record.run.epochs_run:g}  {what}"
+        by_hand = " by hand" if record.run.stopped_by == "user" else ""
+        return f"stopped{by_hand} at epoch {record.run.epochs_run:g}  {what}"
     if record.state == "failed":
         return f"{record.reason}: {record.what}"
     return what
@@ -76,6 +80,20 @@ def counts(records: Sequence[TrialRecord]) -> dict[str, int]:
     for record in records:
         found[record.state] += 1
     return found
+
+
+def limits_words(limits: Limits) -> str:
+    """Return a total budget.
+
+    >>> limits_words(Limits(trials=20, time_s=600.0))
+    '20 trials or 10m00s'
+    """
+    words = [
+        f"{limits.trials} trials" if limits.trials is not None else "",
+        f"{limits.epochs:g} epochs" if limits.epochs is not None else "",
+        duration(limits.time_s) if limits.time_s is not None else "",
+    ]
+    return " or ".join(word for word in words if word)
 
 
 def plain_value(value: object) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lightning_modules.errors import TrialFailed
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says when there is no room, on the disk or for this user."""
 _TEMPORARY = ".tmp"
 
 
@@ -64,7 +65,7 @@ def full_disk(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         what = f"{name} could not be written ({error.strerror})"
         hint = "free space, then run the same command again"

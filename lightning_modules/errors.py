@@ -34,7 +34,8 @@ class PluginError(UsageError):
 class TrialFailed(HpoError):  # noqa: N818  (the name that the records and the docs use)
     """A run that ended without a usable result; it is recorded and the study goes on.
 
-    ``reason`` is one of ``nan``, ``oom``, ``timeout``, ``killed``, ``disk``, ``error``.
+    ``reason`` is one of ``nan``, ``oom``, ``infeasible``, ``timeout``, ``killed``, ``disk``,
+    ``error``.
     """
 
     exit_code = 3

@@ -11,7 +11,7 @@ class Command(StrEnum):
 
     CONTINUE = "continue"
     STOP = "stop"
-    """Stop here: the pruner said so. The run ends with what it has."""
+    """Stop here: the pruner said so, or the user. The run ends with what it has."""
     ABANDON = "abandon"
     """Stop here: the study ends or gives the run back. No result is made."""
 
@@ -71,7 +71,7 @@ class RunResult(Settings):
     best_validation: int
     best_epoch: float
     metrics: dict[str, float]
-    stopped_by: Literal["max_epochs", "early_stopping", "pruner"]
+    stopped_by: Literal["max_epochs", "early_stopping", "pruner", "user"]
     epochs_run: float
     validations: int
     steps: int

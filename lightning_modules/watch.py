@@ -1,6 +1,5 @@
 """The callback that watches a run: seeds its steps, keeps its curve and best weights, reports."""
 
-import csv
 import hashlib
 import io
 import math
@@ -11,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.checkpoint import save_weights
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256, replacing, write_text
@@ -241,12 +241,21 @@ def write_curve(path: Path, validations: list[Validation]) -> None:
     """
     names = sorted({name for one in validations for name in one.metrics})
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["validation", "epoch", "step", "seconds", "objective", *names])
+    writer = CsvWriter(text)
+    writer.row(
+        [
+            "validation",
+            "epoch",
+            "step",
+            "seconds",
+            "objective",
+            *(safe_cell(name) for name in names),
+        ]
+    )
     for one in validations:
         values = [repr(one.metrics[name]) if name in one.metrics else "" for name in names]
         seconds = f"{one.seconds:.3f}"
-        writer.writerow(
+        writer.row(
             [one.validation, f"{one.epoch:g}", one.step, seconds, repr(one.objective), *values]
         )
     write_text(path, text.getvalue(), sync=False)

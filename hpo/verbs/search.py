@@ -110,7 +110,8 @@ def run(
     outcome = run_in_terminal(
         spec, results, terminal, storage=storage, workers=workers, allow_change=allow_change
     )
-    code = 0 if outcome.signal is None else 128 + outcome.signal
+    stopped = 128 + signal.SIGTERM if outcome.end.why == "stopped" else 0
+    code = stopped if outcome.signal is None else 128 + outcome.signal
     if outcome.signal is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a late Ctrl-C has nothing left to stop
     best = outcome.folder.best_config

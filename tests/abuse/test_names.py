@@ -70,6 +70,7 @@ def refused(said: Any, *, where: str) -> None:
     assert len(told) == 1, said.err
     assert told[0].startswith(where)
     assert RULE in told[0]
+    assert len(told[0]) < 350, "a long name is not said back whole, and twice"
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.errors import StudyError
 from hpo.records import TrialRecord
 from hpo.spec import StudySpec
 from hpo.study import StudyOutcome, run_study
@@ -116,3 +117,27 @@ def test_a_study_whose_trial_hangs_ends_with_its_time_budget(
     assert [record.state for record in outcome.end.records] == ["complete"]
     assert outcome.best is not None
     assert outcome.best.study["trials"] == {"complete": 1, "pruned": 0, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    ("fault", "trials", "file"),
+    [
+        ("killed always", 1, "result.json"),
+        ("killed always", 5, "result.json"),
+        ("exception", 1, "traceback.txt"),
+        ("exception", 5, "traceback.txt"),
+    ],
+)
+def test_a_study_that_only_failed_names_a_file_that_is_there(
+    tmp_path: Path, make_faulty: MakeFaulty, fault: str, trials: int, file: str
+) -> None:
+    """A trial that was killed has left no traceback."""
+    spec = make_faulty(
+        {"fault": fault, "lr": {"low": 0.1, "high": 0.2}},
+        budget={"trials": trials},
+        search={"sampler": "random", "pruner": "none", "retries": 0},
+    )
+    with pytest.raises(StudyError) as caught:
+        run_study(spec, tmp_path, workers=1)
+    assert str(caught.value).endswith(f"; read trials/0000/{file}")
+    assert (tmp_path / "faulty" / "trials" / "0000" / file).is_file()

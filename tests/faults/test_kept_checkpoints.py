@@ -110,11 +110,6 @@ def test_f30_the_weights_of_a_trial_go_only_after_the_storage_knows_its_end(
     assert checkpoints(folder) == policy(read_trials(folder), 2)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a study that has used its budget is left as it is, with what a kill left",
-)
 def test_f30_weights_that_a_kill_left_go_when_the_finished_study_is_run_again(
     tmp_path: Path,
 ) -> None:

@@ -63,7 +63,7 @@ def test_f11_of_eight_commands_at_once_one_makes_the_study_and_seven_name_it(
         if process is owner:
             assert said == ""
             continue
-        told = re.fullmatch(r".*/smoke: is run by (\{.*\}); wait for it, or stop it .*\n", said)
+        told = re.fullmatch(r".*/smoke: is run by (\{.*\}); wait for it, or hpo stop .*\n", said)
         assert told is not None, said
         assert json.loads(told[1])["pid"] == owner.pid
     check_one_study(results)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.events import EventsObserver
+from hpo.study import run_study
 
 
 @pytest.fixture
@@ -64,3 +65,14 @@ def test_events_are_strict_json() -> None:
     observer = EventsObserver(io.StringIO())
     with pytest.raises(ValueError, match=r"not JSON compliant"):
         observer._write("epoch", objective=float("nan"))
+
+
+def test_a_finished_study_that_is_run_again_begins_and_ends_without_a_trial(
+    finished, copied
+) -> None:
+    stream = io.StringIO()
+    run_study(finished.spec, copied.path.parent, observers=[EventsObserver(stream)])
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [one["event"] for one in told] == ["study_started", "study_finished"]
+    assert (told[1]["why"], told[1]["new"]) == ("budget", 0)
+    assert told[1]["best"] == finished.outcome.end.best.number

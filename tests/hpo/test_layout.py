@@ -64,7 +64,7 @@ def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> 
         text = str(caught.value)
         assert text.startswith(f"{tmp_path}: is run by ")
         assert f'"pid": {os.getpid()}' in text
-        assert text.endswith("; wait for it, or stop it with Ctrl-C there")
+        assert text.endswith(f"; wait for it, or hpo stop {tmp_path.name}")
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
 
 
@@ -96,6 +96,22 @@ def test_a_misspelt_study_is_named_with_its_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         find_study("digit", tmp_path)
     assert str(caught.value) == f"no study 'digit' in {tmp_path}/; did you mean 'digits'?"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_not_the_folder_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(study_at(tmp_path / "digits").path)
+    with pytest.raises(UsageError) as caught:
+        find_study(name, tmp_path)
+    assert str(caught.value) == "STUDY: the name is empty; known: digits"
+
+
+def test_a_name_of_a_page_is_not_said_back_whole(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_study("a" * 600, tmp_path)
+    assert len(str(caught.value)) < 130 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["a" * 600, "a\0b", "../" * 2000])

@@ -60,7 +60,9 @@ def test_a_long_history_fits_a_small_terminal(finished, visible) -> None:
         total=None,
     )
     observer.study_started(start)
-    observer.study_ended(StudyEnd(why="budget", records=past, best=None, new=0, seconds=0.0))
+    observer.study_ended(
+        StudyEnd(why="budget", records=past, best=None, new=0, seconds=0.0, direction="maximize")
+    )
     assert max(heights(screen.getvalue())) <= 18
     assert max(cell_len(line) for line in visible(screen.getvalue())) <= 40
     assert "trial 140   " in screen.getvalue()

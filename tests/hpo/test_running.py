@@ -51,12 +51,33 @@ def test_a_used_budget_leaves_nothing_to_do(finished, budget: str, told: str) ->
 
 
 def test_a_study_without_a_complete_trial_says_so(finished) -> None:
-    end = StudyEnd(why="interrupted", records=[], best=None, new=0, seconds=0.5)
+    end = StudyEnd(
+        why="interrupted", records=[], best=None, new=0, seconds=0.5, direction="maximize"
+    )
     lines = summary(replace(finished.outcome, end=end), finished.spec)
     assert lines == [
         "0 trials in 0.5s: 0 complete, 0 pruned, 0 failed",
         "no trial is complete yet",
     ]
+
+
+def test_the_summary_says_what_was_not_trained_and_what_an_audit_showed(
+    finished, make_record
+) -> None:
+    config = {"trainer": {"max_epochs": 2}}
+    records = [
+        make_record(0, 0.9, config=config),
+        make_record(1, 0.8, config=config, audit=1),
+        make_record(2, 0.9, config=config, same_as=0),
+        make_record(3, None, reason="infeasible"),
+    ]
+    end = replace(finished.outcome.end, records=records, best=records[0], new=4, seconds=1.0)
+    lines = summary(replace(finished.outcome, end=end), finished.spec)
+    assert lines[0].endswith("1 failed (1 infeasible); 1 took the outcome of an equal config")
+    assert lines[-1] == (
+        "audit: 1 trial ran on that the pruner would have stopped; "
+        "the best of them is trial 1, 0.8000: number 2"
+    )
 
 
 def test_an_interrupted_study_tells_how_to_go_on(finished) -> None:

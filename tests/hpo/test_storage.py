@@ -9,7 +9,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.errors import EnvironmentFault, StudyError
-from hpo.storage import StudyStorage, redacted, sqlite_url
+from hpo.storage import StudyStorage, sqlite_url
+from hpo.urls import redacted
 
 Open = Callable[..., StudyStorage]
 

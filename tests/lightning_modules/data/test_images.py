@@ -31,7 +31,7 @@ def write(
         name = f"{split}-{kind}{joint}idx{array.ndim}-ubyte"
         data = idx(array)
         path = folder / (name + ".gz" if gz else name)
-        path.write_bytes(gzip.compress(data) if gz else data)
+        path.write_bytes(gzip.compress(data, mtime=0) if gz else data)
 
 
 @pytest.mark.parametrize("gz", [False, True])
@@ -96,14 +96,19 @@ def test_color_images_keep_their_channels(tmp_path: Path) -> None:
 def test_a_file_that_is_not_idx_or_cut_off_is_refused(
     tmp_path: Path, data: bytes, message: str
 ) -> None:
-    for name, content in (("a", data), ("a.gz", gzip.compress(data))):
+    for name, content in (("a", data), ("a.gz", gzip.compress(data, mtime=0))):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=message):
             read_idx(tmp_path / name)
 
 
 @pytest.mark.parametrize(
-    "data", [b"not gzip", gzip.compress(b"x" * 99)[:-12], gzip.compress(b"")[:10] + b"\xff" * 9]
+    "data",
+    [
+        b"not gzip",
+        gzip.compress(b"x" * 99, mtime=0)[:-12],
+        gzip.compress(b"", mtime=0)[:10] + b"\xff" * 9,
+    ],
 )
 def test_a_damaged_gzip_file_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.gz").write_bytes(data)

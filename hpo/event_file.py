@@ -1,0 +1,60 @@
+"""A file of TensorBoard's events, written at once: no thread whose failure nobody would see."""
+
+import itertools
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from hpo.files import make_folder
+from hpo.room import patiently
+
+_count = itertools.count()
+
+
+class EventFile:
+    """One file of events in a folder of its own run.
+
+    Raises:
+        NoRoom: from every method that writes, if the disk stays full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        machine, process = socket.gethostname(), os.getpid()
+        name = f"events.out.tfevents.{int(time.time()):010d}.{machine}.{process}.{next(_count)}"
+        self._path = folder / name
+        self._pending = bytearray()
+        self._records = RecordWriter(self)
+        self._records.write(
+            Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()
+        )
+        self.flush()
+
+    def add(self, summary: Any, *, step: int) -> None:
+        """Take a summary; `flush` writes it."""
+        event = Event(summary=summary, step=step, wall_time=time.time())
+        self._records.write(event.SerializeToString())
+
+    def add_scalar(self, tag: str, value: float, *, step: int) -> None:
+        """Take one number."""
+        self.add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step=step)
+
+    def write(self, data: bytes) -> None:
+        """Take the bytes of a record."""
+        self._pending += data
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        patiently(self._append, str(self._path))
+
+    def _append(self) -> None:
+        """Append what is pending; what a full disk took of it is not written twice."""
+        with self._path.open("ab", buffering=0) as stream:
+            while self._pending:
+                del self._pending[: stream.write(self._pending)]

@@ -1,0 +1,127 @@
+"""Rows F2 and F10 of the fault matrix: the supervisor and its children are killed at random.
+
+`HPO_CHAOS_TRIALS=200 pytest tests/faults/test_chaos.py` runs a larger study.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
+TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "40"))
+KILLS = 5
+SETTINGS = (
+    "model.mlp.width=8",
+    "model.cnn.width=2",
+    "trainer.max_epochs=3",
+    "trainer.batch_size=256",
+    "search.pruner=median",
+)
+
+
+class Study:
+    """A study that is run by one command over and over, and what it acknowledged."""
+
+    def __init__(self, results: Path, n_trials: int) -> None:
+        self.results = results
+        self.events = results / "events.jsonl"
+        run = ["run", "quickstart", "--results", str(results), "--trials", str(n_trials)]
+        sets = [word for setting in SETTINGS for word in ("--set", setting)]
+        quiet = ["--quiet", "--workers", "2", "--events", str(self.events)]
+        self.command = [*HPO, *run, *sets, *quiet]
+        self.records: dict[int, str] = {}
+        """The text of every record that was seen."""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the acknowledgements so far: one whole line each, flushed."""
+        text = self.events.read_text() if self.events.exists() else ""
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
+
+    def run_until(self, n_more: int) -> "subprocess.Popen[bytes]":
+        """Start the command, and wait for so many more lines."""
+        goal = len(self.lines()) + n_more
+        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        while process.poll() is None and len(self.lines()) < goal:
+            time.sleep(0.005)  # polls for an event; nothing is timed
+        return process
+
+    def check(self) -> None:
+        """Assert that what was acknowledged, or seen, is as it was."""
+        now: dict[int, str] = {}
+        for file in sorted((self.results / "quickstart" / "trials").glob("*/result.json")):
+            now[int(file.parent.name)] = file.read_text()
+        assert {number: now.get(number) for number in self.records} == self.records
+        self.records = now
+        values = {number: _outcome(json.loads(text)) for number, text in now.items()}
+        for line in self.lines():
+            if line["event"] == "trial_finished":
+                said = (line["state"], line["reason"], line["value"])
+                assert values.get(line["trial"]) == said, "an acknowledged result is lost"
+
+
+def _outcome(record: dict[str, Any]) -> tuple[Any, ...]:
+    value = None if record["run"] is None else record["run"]["value"]
+    return record["state"], record["reason"], value
+
+
+def children_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def trains(process: psutil.Process) -> bool:
+    try:
+        return "forkserver" in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def kill_at_random(process: "subprocess.Popen[bytes]", chance: random.Random) -> None:
+    """Kill a child, then the supervisor; no process may be left."""
+    children = children_of(process)
+    trained = [child for child in children if trains(child)]
+    if trained and chance.random() < 0.6:
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(trained[-2:]).pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive, "a child outlived its supervisor"
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_whatever_is_killed(tmp_path: Path) -> None:
+    chance = random.Random(TRIALS)
+    study = Study(tmp_path, TRIALS)
+    for _ in range(KILLS):
+        process = study.run_until(chance.randint(1, TRIALS))  # a trial has about five lines
+        assert process.poll() is None, "it ended before it was killed: more trials are needed"
+        kill_at_random(process, chance)
+        study.check()
+    done = subprocess.run(study.command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    study.check()
+    assert list(study.records) == list(range(TRIALS))
+    finished = Counter(x["trial"] for x in study.lines() if x["event"] == "trial_finished")
+    assert set(finished.values()) == {1}, "a trial was acknowledged twice"
+    assert len(finished) >= TRIALS - 2 * KILLS
+    with closing(sqlite3.connect(tmp_path / "storage.sqlite")) as database:
+        states = database.execute("select number, state from trials order by number").fetchall()
+    assert [number for number, _ in states] == list(range(TRIALS))
+    assert {state for _, state in states} <= {"COMPLETE", "PRUNED", "FAIL"}
+    params = [json.dumps(json.loads(t)["params"], sort_keys=True) for t in study.records.values()]
+    assert len(set(params)) == TRIALS, "a point was proposed twice"
