@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := hpo lightning_modules tests benchmarks
 
-.PHONY: study test lint format faults-baseline wheel clean
+.PHONY: study test lint format faults-baseline reference wheel clean
 
 study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
@@ -23,9 +23,13 @@ format: $(VENV)/.test
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-# The faults of tests/faults, against plain Optuna + Lightning too: half an hour, writes docs/reliability.md.
+# The faults of tests/faults, also against plain Optuna + Lightning: writes docs/reliability.md.
 faults-baseline: $(VENV)/.test
 	$(BIN)/python -m benchmarks.faults_baseline
+
+# The default config of every family beside scikit-learn: writes results/reference/families.md.
+reference: $(VENV)/.core
+	$(BIN)/python -m benchmarks.families --write
 
 wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --no-isolation

@@ -97,7 +97,7 @@ class BestWriter:
         described = self.describe(best, records, time_s=time_s)
         previous = self._previous()
         if previous is not None and previous.study["trial"] == best.number:
-            described = _with_test(described, previous.test)
+            described = _with_test(described, previous)
         write_json(self.folder.best_config, described.model_dump(mode="json", by_alias=True))
         return best.number == records[-1].number
 
@@ -252,12 +252,14 @@ class BestWriter:
         }
 
 
-def _with_test(described: BestConfig, test: Json) -> BestConfig:
-    """Return the best config with what the test split showed of it."""
-    if test["value"] is None:
+def _with_test(described: BestConfig, previous: BestConfig) -> BestConfig:
+    """Return the best config with what the test split showed of it, if it was opened."""
+    if not previous.test["opened"]:
         return described
     reasons = {k: v for k, v in described.null_because.items() if k != "test.value"}
-    return described.model_copy(update={"test": test, "null_because": reasons})
+    if previous.test["value"] is None:
+        reasons["test.value"] = previous.null_because["test.value"]
+    return described.model_copy(update={"test": previous.test, "null_because": reasons})
 
 
 def best_of(records: Sequence[TrialRecord], direction: str) -> TrialRecord | None:

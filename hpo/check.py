@@ -77,11 +77,30 @@ def report(checked: Checked, say: Callable[[str], None]) -> None:
     for default in spec.space.defaults():
         for note in default.notes:
             say(f"note: {note}")
+    for line in _repeats(checked.tried[0].config):
+        say(f"note: {line}")
     if checked.longest_s is not None:
         say(
             f"at most about {duration(checked.longest_s)} for {spec.budget.trials} trials; "
             "pruning makes it shorter"
         )
+
+
+def _repeats(config: RunConfig) -> list[str]:
+    """Return what became of rows that repeat others."""
+    data = prepared_data(config).prepared
+    n = 0 if data is None else data.n_repeats
+    if not n:
+        return []
+    rows = "1 row has" if n == 1 else f"{n:,} rows have"
+    if getattr(config.data, "duplicates", "keep") == "drop":
+        return [f"{rows} the features of an earlier one; those of equal target too are left out"]
+    if getattr(config.data, "split", None) == "time":
+        return [f"{rows} the features of an earlier one; data.duplicates: drop leaves out copies"]
+    return [
+        f"{rows} the features of an earlier one and its split; "
+        "data.duplicates: drop leaves out copies"
+    ]
 
 
 def _size(spec: StudySpec, n_parameters: int) -> str:

@@ -12,6 +12,7 @@ import torch
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
+from lightning_modules.data.cache import stamp
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.feasible import Infeasible, measure_config, refuse_unmeasurable
 from lightning_modules.plugins import load_plugin
@@ -107,9 +108,13 @@ def data_hashes(config: RunConfig) -> dict[str, str | None]:
 
 
 def prepared_data(config: RunConfig) -> RunData:
-    """Return the data of ``config``, prepared once for all runs of this process that share them."""
+    """Return the data of ``config``, prepared once for all runs of this process that share them.
+
+    A file that has changed since is read again.
+    """
     plain = config.plain()
-    key = json.dumps([plain["data"], plain["task"] and plain["task"]["kind"]], sort_keys=True)
+    kind = plain["task"] and plain["task"]["kind"]
+    key = json.dumps([plain["data"], kind, stamp(config.data)], sort_keys=True)
     if key not in _prepared:
         while len(_prepared) >= KEPT_PREPARATIONS:
             del _prepared[next(iter(_prepared))]

@@ -28,6 +28,8 @@ from lightning_modules.result import Command, Listener, Validation
 PRELOADED = ["hpo.child", "torchmetrics.functional", "pandas"]
 SETTLE_S = 1.0
 """How long the processes of an order may take to say why they failed, after the first has."""
+_terminated = threading.Event()
+"""Whether this child was asked to end: it stops at its next batch end, with a checkpoint."""
 METHODS = multiprocessing.get_all_start_methods()
 PRIVATE = ("HPO_STORAGE",)
 """Variables that no child inherits: only the supervisor opens the storage, by its password."""
@@ -337,6 +339,8 @@ class _PipeListener:
         return Command(self._pipe.recv_bytes().decode())
 
     def batch_ended(self) -> Command:
+        if _terminated.is_set():
+            return Command.ABANDON
         if self._pipe.poll():
             return Command(self._pipe.recv_bytes().decode())
         return Command.CONTINUE
@@ -353,6 +357,9 @@ def _trial_main(order_text: str, pipe: Connection) -> None:
     _settle_in(order.log)
     with log_to(None if order.log is None else Path(order.log)):
         end = carry_out(order, _PipeListener(pipe))
+    if end.outcome == "abandoned" and _terminated.is_set():
+        what = "ended by SIGTERM"
+        end = TrialEnd(number=order.number, outcome="killed", reason="killed", what=what)
     if order.rank == 0 or end.outcome == "failed":
         pipe.send_bytes(json.dumps({"end": end.model_dump(mode="json")}).encode())
 
@@ -369,9 +376,9 @@ def _probe_main(order_text: str, pipe: Connection) -> None:
 
 
 def _settle_in(log: str | None) -> None:
-    """Ignore Ctrl-C, die with the supervisor, and print into the log."""
+    """Ignore Ctrl-C, end in order at SIGTERM, die with the supervisor, print into the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with open(log or os.devnull, "a", encoding="utf-8") as stream:
         os.dup2(stream.fileno(), 1)

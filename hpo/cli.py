@@ -9,7 +9,7 @@ import typer
 
 from hpo.answer import answer_error
 from hpo.errors import HpoError, UsageError
-from hpo.verbs import look, model, search, steer
+from hpo.verbs import data, look, model, search, steer
 
 app = typer.Typer(
     help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
@@ -39,6 +39,9 @@ for _verb in (
     look.spaces,
 ):
     app.command(_verb.__name__.removesuffix("_verb"))(_verb)
+_data = typer.Typer(help="Look at data before there is a study.", no_args_is_help=True)
+_data.command()(data.describe)
+app.add_typer(_data, name="data")
 _WRONG_CALL: Any = typer.BadParameter.__mro__[1]
 """Click's UsageError: an option or argument that the command line does not take."""
 

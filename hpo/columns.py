@@ -1,6 +1,5 @@
 """Recognise the columns of a table: kinds, ids and free text, which is predicted, and how."""
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,12 @@ import numpy as np
 import pandas as pd
 
 from hpo.errors import DataError
+from lightning_modules.data.csv_check import checked_header, first_line
+from lightning_modules.data.csv_form import CsvForm, recognise_form
+from lightning_modules.data.dates import looks_like_dates, with_dates
 from lightning_modules.data.frames import Array, Reading, canonical_frame, is_numeric, texts_of
 from lightning_modules.data.raw import LEAST_ROWS
+from lightning_modules.data.tables import read_parquet, read_table
 from lightning_modules.data.target import natural_order
 
 TARGETS = ("target", "label", "class", "y", "outcome")
@@ -22,8 +25,6 @@ TARGETS = ("target", "label", "class", "y", "outcome")
 LEAST_TABLE_ROWS = 6
 MOST_CATEGORIES = 300
 MOST_NUMBER_CLASSES = 20
-_HEAD = 1 << 16
-_DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T\s].*)?")
 _ID = re.compile(r"(.*[^A-Za-z])?(?i:id|uuid|guid|index|idx|row|nr|no|number)|.*[a-z](Id|ID)")
 
 
@@ -39,6 +40,15 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looked:
+    """A table as it was read, its columns as recognised, and a CSV file's form."""
+
+    frame: pd.DataFrame
+    columns: list[Column]
+    form: CsvForm | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Goal:
     """What is predicted: kind, rows per class in their order (empty for numbers), and a remark."""
 
@@ -48,25 +58,13 @@ class Goal:
     about: str = ""
 
 
-def check_first_line(path: Path, *, where: str) -> None:
-    """Look whether a CSV file has commas between its fields and names in its first line.
+def check_first_line(path: Path, *, where: str, form: CsvForm) -> None:
+    """Look whether the first line of a CSV file holds names.
 
     Raises:
-        DataError: if the fields are separated by something else, or the first line holds numbers.
-            Numbers that count up, as pandas names columns, are names.
+        DataError: if it holds numbers. Numbers that count up, as pandas names columns, are names.
     """
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            lines = [line for line in file.read(_HEAD).splitlines() if line.strip()][:2]
-        fields = {mark: [*csv.reader(lines, delimiter=mark)] for mark in (",", ";", "\t", "|")}
-    except (OSError, csv.Error):
-        return  # checked_header tells what is wrong
-    header: list[str] = next(iter(fields.pop(",")), [])
-    for mark, rows in fields.items():
-        if len({len(row) for row in rows}) == 1 and len(rows[0]) > len(header):
-            hint = f"with commas: pandas.read_csv(FILE, sep={mark!r}).to_csv(NEW, index=False)"
-            raise DataError(where, f"has the delimiter {mark!r}, not ','", f"save it {hint}")
-    if _is_data(header):
+    if _is_data(first_line(path, where=where, form=form)):
         hint = "write a line with the names of the columns above it"
         raise DataError(where, "has no header: its first line holds numbers", hint)
 
@@ -84,24 +82,55 @@ def recognise(column: "pd.Series[Any]", name: str) -> Column:
     given = column.dropna()
     distinct, numeric = int(given.nunique()), is_numeric(column)
     kind = "number" if numeric else "category"
+    moments = column.dtype.kind == "M"
     if not len(given):
         kind, why = "empty", "has no values"
     elif name.startswith("Unnamed: "):
         why = "has no name: a row number?"
     elif distinct == 1:
         why = f"has the same value in every row: {texts_of(given)[0]!r}"
+    elif moments:
+        kind, why = "date", ""
     elif numeric:
         why = _why_no_number(given.astype(float), name, rows=len(column))
     else:
         kind, why = _kind_of_text(given, distinct)
     if not why:
         try:
-            canonical_frame(column.to_frame(), Reading(where=name))
+            canonical_column(column)
         except DataError as error:
             why = " ".join(error.what.removeprefix(f"column {name!r} ").split())
     return Column(
         name=name, kind=kind, missing=len(column) - len(given), distinct=distinct, why=why
     )
+
+
+def canonical_column(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column as it is prepared: numbers, text, or moments.
+
+    Raises:
+        DataError: if it cannot be used as it is.
+    """
+    reading = Reading(where=str(column.name))
+    return canonical_frame(with_dates(column.to_frame(), reading)[0], reading).iloc[:, 0]
+
+
+def read_columns(path: Path, *, where: str) -> Looked:
+    """Return the table in a CSV or Parquet file, and what each of its columns is.
+
+    Raises:
+        DataError: if it is no table, or its first line holds no names.
+    """
+    form = None
+    if path.suffix.lower() in (".parquet", ".pq"):
+        frame = read_parquet(path, where=where)
+    else:
+        form = recognise_form(path, where=where)
+        check_first_line(path, where=where, form=form)
+        header = checked_header(path, where=where, form=form)
+        frame = read_table(path, header=header, text_columns=(), where=where, form=form)
+    columns = [recognise(frame[name], name) for name in frame.columns]
+    return Looked(frame=frame, form=form, columns=columns)
 
 
 def _why_no_number(given: "pd.Series[float]", name: str, *, rows: int) -> str:
@@ -117,8 +146,8 @@ def _kind_of_text(given: "pd.Series[Any]", distinct: int) -> tuple[str, str]:
     texts = pd.Series(texts_of(given), dtype=object)
     if set(texts) <= {"True", "False"}:
         return "boolean", ""
-    if texts.map(lambda text: bool(_DATE.fullmatch(text))).mean() > 0.9:
-        return "date", "holds dates: turn them into numbers, such as days, to use them"
+    if looks_like_dates(texts.unique()):
+        return "date", ""
     if distinct == len(given) >= 10:
         return "text", f"looks like an id or free text: {distinct} different texts"
     if distinct > MOST_CATEGORIES:
@@ -136,7 +165,7 @@ def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
         for column in columns:
             if column.name.strip().lower() == wanted:
                 return column.name, "(by its name; --target names another)"
-    able = [column.name for column in columns if not column.why]
+    able = [column.name for column in columns if not column.why and column.kind != "date"]
     if not able:
         whys = "; ".join(f"{column.name!r} {column.why}" for column in columns[:5])
         raise DataError(where, f"has no column that can be predicted ({whys})", "add one")

@@ -1,46 +1,38 @@
 """Measure a study's best config on a split; the test split has this one reader."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hpo.best import BestConfig
 from hpo.errors import RefusedError, StudyError, UsageError
-from hpo.files import write_json
+from hpo.evaluations import Evaluation, Opening, read_openings
+from hpo.figures import FIGURES, draw
+from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.local import data_changes, local_config
 from hpo.logs import log_to
 from hpo.records import now_utc, read_record
-from lightning_modules.build import open_data
+from lightning_modules.build import RunData, open_data
+from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256
-from lightning_modules.restore import score
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What a checkpoint scored on a split."""
-
-    split: str
-    trial: int
-    metric: str
-    value: float
-    metrics: dict[str, float]
-    opened: int
-    """How often the test split has been opened, this time included; 0 for validation."""
+from lightning_modules.evaluation.examine import examine, examine_logged
+from lightning_modules.evaluation.findings import Findings
+from lightning_modules.restore import Scored, score
+from lightning_modules.seeds import derive
 
 
 def evaluate_study(
     folder: StudyFolder, *, test: bool, overrides: tuple[str, ...] = ()
 ) -> Evaluation:
-    """Score the best trial's checkpoint on validation, or on the test split.
+    """Measure the best trial's checkpoint on validation, or on the test split.
 
-    Opening the test split is counted in ``best_config.json`` and ``evaluation/test.json``.
+    Leaves ``evaluation/<split>.json`` and pictures beside it. Opening the test split is counted
+    there and in ``best_config.json``.
 
     Raises:
         StudyError: if no trial of the study is complete.
-        UsageError: if the checkpoint is not the one that was recorded.
+        UsageError: if the checkpoint is not the one that was recorded, the module does not log
+            the objective on that split, or the log of the test split's openings is damaged.
         RefusedError: if data or split are not those that were recorded: rows of one split would
             be measured as another's.
     """
@@ -51,33 +43,17 @@ def evaluate_study(
     check_file(checkpoint, best.checkpoint["sha256"])
     config = local_config(best.config, folder.best_config, overrides)
     split = "test" if test else "validation"
+    before = read_openings(folder.evaluated("test")) if test else []
     with log_to(folder.log):
         data = open_data(config, with_test=test)
         _refuse_other_data(folder, best, data.hashes)
-        metrics = score(config, checkpoint, split=split, data=data)
-    name = config.objective.metric
-    if name not in metrics:
-        known = ", ".join(sorted(metrics)) or "nothing"
-        what = f"{split} logs no {name!r}; it logs {known}"
+        scored = score(config, checkpoint, split=split, data=data)
+    if config.objective.metric not in scored.metrics:
+        known = ", ".join(sorted(scored.metrics)) or "nothing"
+        what = f"{split} logs no {config.objective.metric!r}; it logs {known}"
         raise UsageError(config.family, what, f"log it in {split}_step")
-    opened = _count_opening(folder, best, name, metrics) if test else 0
-    return Evaluation(
-        split=split,
-        trial=int(best.study["trial"]),
-        metric=name,
-        value=metrics[name],
-        metrics=metrics,
-        opened=opened,
-    )
-
-
-def _refuse_other_data(
-    folder: StudyFolder, best: BestConfig, hashes: Mapping[str, str | None]
-) -> None:
-    changed = data_changes(best, hashes)
-    if changed:
-        what = "these are not the data that the study was made on:\n  " + "\n  ".join(changed)
-        raise RefusedError(folder.name, what, "restore them, or run a new study on these")
+    findings = _examine(config, data, scored, _seed(best, split))
+    return _write(folder, best, _evaluation(config, best, split, findings, before))
 
 
 def check_file(path: Path, sha256: str) -> None:
@@ -92,21 +68,77 @@ def check_file(path: Path, sha256: str) -> None:
         raise UsageError(str(path), "is not the file that was recorded", "train it again")
 
 
-def _count_opening(
-    folder: StudyFolder, best: BestConfig, name: str, metrics: dict[str, float]
-) -> int:
-    log = folder.evaluation / "test.json"
-    openings: list[Any] = json.loads(log.read_text(encoding="utf-8")) if log.exists() else []
-    entry = {"utc": now_utc(), "trial": best.study["trial"], "metrics": metrics}
-    folder.evaluation.mkdir(exist_ok=True)
-    write_json(log, [*openings, entry])
-    opened = len(openings) + 1
-    reasons = {k: v for k, v in best.null_because.items() if k != "test.value"}
-    updated = best.model_copy(
-        update={
-            "test": {"opened": opened, "value": metrics[name], "metrics": metrics},
-            "null_because": reasons,
-        }
+def _refuse_other_data(
+    folder: StudyFolder, best: BestConfig, hashes: Mapping[str, str | None]
+) -> None:
+    changed = data_changes(best, hashes)
+    if changed:
+        what = "these are not the data that the study was made on:\n  " + "\n  ".join(changed)
+        raise RefusedError(folder.name, what, "restore them, or run a new study on these")
+
+
+def _evaluation(
+    config: RunConfig, best: BestConfig, split: str, findings: Findings, before: Sequence[Opening]
+) -> Evaluation:
+    """Return the evaluation, without pictures; of the test split, with one opening more."""
+    opening = Opening(utc=now_utc(), trial=best.study["trial"], metrics=findings.metrics)
+    return Evaluation(
+        study=best.study["name"],
+        trial=best.study["trial"],
+        split=split,
+        metric=config.objective.metric,
+        direction=str(config.objective.direction),
+        seed=_seed(best, split),
+        config_sha256=best.config_sha256,
+        checkpoint_sha256=best.checkpoint["sha256"],
+        created_utc=opening.utc,
+        figures={},
+        findings=findings,
+        openings=[*before, opening] if split == "test" else [],
     )
+
+
+def _seed(best: BestConfig, split: str) -> int:
+    """Return the seed of the resamples."""
+    return derive(int(best.seeds["study"]), "resamples", split)
+
+
+def _examine(config: RunConfig, data: RunData, scored: Scored, seed: int) -> Findings:
+    if scored.outputs is None or scored.targets is None:
+        return examine_logged(scored.metrics)
+    return examine(
+        str(config.kind),
+        scored.outputs,
+        scored.targets,
+        metrics=scored.metrics,
+        classes=data.facts.classes if data.facts else None,
+        seed=seed,
+    )
+
+
+def _write(folder: StudyFolder, best: BestConfig, evaluation: Evaluation) -> Evaluation:
+    """Write everything, the count of the test split's openings first."""
+    drawn = draw(evaluation)
+    names = {name: f"{evaluation.split}-{name}.svg" for name in FIGURES}
+    figures = {name: names[name] for name in drawn}
+    evaluation = evaluation.model_copy(update={"figures": figures})
+    make_folder(folder.evaluation)
+    write_json(folder.evaluated(evaluation.split), evaluation.plain())
+    if evaluation.openings:
+        _count_opening(folder, best, evaluation)
+    for name, file in names.items():
+        if name in drawn:
+            write_text(folder.evaluation / file, drawn[name])
+        else:  # of an earlier best config
+            (folder.evaluation / file).unlink(missing_ok=True)
+    return evaluation
+
+
+def _count_opening(folder: StudyFolder, best: BestConfig, evaluation: Evaluation) -> None:
+    metrics = {k: v for k, v in evaluation.findings.metrics.items() if v is not None}
+    test = {"opened": evaluation.opened, "value": evaluation.value, "metrics": metrics}
+    reasons = {k: v for k, v in best.null_because.items() if k != "test.value"}
+    if evaluation.value is None:
+        reasons["test.value"] = evaluation.plain()["null_because"]["value"]
+    updated = best.model_copy(update={"test": test, "null_because": reasons})
     write_json(folder.best_config, updated.model_dump(mode="json", by_alias=True))
-    return opened

@@ -1,4 +1,4 @@
-"""Draft a study file from data alone: a CSV file, a folder of images, a folder of IDX files."""
+"""Draft a study file from data alone: a CSV or Parquet file, a folder of images or IDX files."""
 
 import os
 import re
@@ -16,23 +16,20 @@ from pydantic import ValidationError
 from hpo.columns import (
     Column,
     Goal,
-    check_first_line,
     class_goal,
     default_target,
     goal_of,
     many,
-    recognise,
+    read_columns,
 )
 from hpo.errors import DataError, UsageError
 from hpo.files import parse_document
 from hpo.spec import StudySettings, check_document
 from lightning_modules.data.config import IdxConfig, SourceConfig
-from lightning_modules.data.csv_check import checked_header
 from lightning_modules.data.image_folder import list_images
 from lightning_modules.data.images import load_idx
 from lightning_modules.data.raw import load
-from lightning_modules.data.split import make_split
-from lightning_modules.data.tables import read_table
+from lightning_modules.data.repeats import cut
 from lightning_modules.registry import suggest
 
 STUDY_FILE = "study.yaml"
@@ -49,7 +46,8 @@ def draft_study(path: Path, *, target: str | None = None, name: str | None = Non
     """Return the text of a study file on the data under ``path``, commented and ready to run.
 
     Args:
-        path: a CSV file, a folder with a sub-folder of images per class, or one of IDX files.
+        path: a CSV or Parquet file, a folder with a sub-folder of images per class, or one of IDX
+            files.
         target: the column to predict; by default one of `TARGETS`, else the last that can be.
         name: the study's name; by default the file's.
 
@@ -86,16 +84,14 @@ def write_draft(text: str, to: Path) -> None:
 
 def _draft_table(path: Path, target: str | None, name: str) -> str:
     where, file = str(path), path.expanduser()
-    check_first_line(file, where=where)
-    header = checked_header(file, where=where)
-    frame = read_table(file, header=header, text_columns=(), where=where)
-    columns = [recognise(frame[one], one) for one in header]
+    looked = read_columns(file, where=where)
+    frame, columns = looked.frame, looked.columns
     if target is None:
         target, reason = default_target(columns, where)
-    elif target in header:
+    elif target in frame.columns:
         reason = ""
     else:
-        raise DataError(where, f"has no column {target!r}", suggest(target, header))
+        raise DataError(where, f"has no column {target!r}", suggest(target, list(frame.columns)))
     goal = replace(goal_of(frame[target], target, where), about=reason)
     features = [column for column in columns if column.name != target]
     ignored = [column for column in features if column.why]
@@ -109,7 +105,7 @@ def _draft_table(path: Path, target: str | None, name: str) -> str:
         f"name: {_quoted(name)}",
         *_task(goal, f"target: {_quoted(target)}"),
         "data:",
-        "  source: csv",
+        f"  source: {'parquet' if looked.form is None else 'csv'}",
         _path(path),
         f"  target: {_quoted(target)}",
         *(["  ignore:  # take a line off to use that column"] if ignored else []),
@@ -173,15 +169,9 @@ def _check(text: str) -> None:
     """Check that a draft is a study, and that its table loads and splits."""
     spec = check_document(parse_document(text, STUDY_FILE))
     config = spec.space.resolve(spec.space.defaults()[0].params)
-    if config.source == "csv" and isinstance(config.data, SourceConfig):
+    if config.source in ("csv", "parquet") and isinstance(config.data, SourceConfig):
         raw = load(config.data, task_kind=str(config.kind))
-        make_split(
-            np.asarray(raw.y),
-            validation=config.data.validation,
-            test=config.data.test,
-            seed=config.data.split_seed,
-            stratify=config.kind != "regression",
-        )
+        cut(raw, config.data, task_kind=str(config.kind))
 
 
 def _title(name: str, what: str) -> list[str]:

@@ -6,13 +6,14 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from hpo.errors import EnvironmentFault, UsageError
+from hpo.room import patiently
 from lightning_modules.registry import suggest
 
 DEFAULT_RESULTS = "results"
@@ -83,6 +84,10 @@ class StudyFolder:
         """What evaluations measured."""
         return self.path / "evaluation"
 
+    def evaluated(self, split: str) -> Path:
+        """What the last evaluation on a split found; of the test split, every opening too."""
+        return self.evaluation / f"{split}.json"
+
     @property
     def cache(self) -> Path:
         """Prepared data, mapped into memory by every child; safe to delete between calls."""
@@ -129,7 +134,8 @@ class StudyFolder:
         """Make the folder if there is none, and own it: one supervisor at a time.
 
         Raises:
-            EnvironmentFault: if another process owns it, which is named; if it cannot be written.
+            EnvironmentFault: if another process owns it, which is named; if it cannot be written,
+                or the disk stays full.
         """
         owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
         try:
@@ -143,9 +149,7 @@ class StudyFolder:
                 stream.seek(0)
                 hint = f"wait for it, or hpo stop {self.name}"
                 raise EnvironmentFault(str(self.path), f"is run by {_shown(stream.read())}", hint)
-            stream.truncate(0)
-            stream.write(json.dumps(owner))
-            stream.flush()
+            patiently(lambda: _write(stream, owner), str(self.path / LOCK))
             try:
                 yield
             finally:
@@ -183,6 +187,12 @@ def _locked(stream: IO[str]) -> bool:
             time.sleep(0.05)
         else:
             return True
+
+
+def _write(lock: IO[str], owner: Mapping[str, Any]) -> None:
+    """Write an owner past the buffer, which a full disk would leave to be written at the end."""
+    os.truncate(lock.fileno(), 0)
+    os.write(lock.fileno(), json.dumps(owner).encode())
 
 
 def _owner(text: str) -> Owner:

@@ -24,11 +24,15 @@ from hpo.errors import DataError, UsageError
 from hpo.records import read_record
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.config import RunConfig
-from lightning_modules.data.config import CsvConfig
+from lightning_modules.data.columns import CategoryColumn, DateColumn, NumericColumn
+from lightning_modules.data.config import CsvConfig, TableConfig
 from lightning_modules.data.csv_check import checked_header
-from lightning_modules.data.frames import Array
-from lightning_modules.data.prepare import CategoryColumn, NumericColumn, TablePreparation
+from lightning_modules.data.csv_form import CsvForm, recognise_form
+from lightning_modules.data.dates import moments_of
+from lightning_modules.data.frames import Array, texts_of
+from lightning_modules.data.prepare import TablePreparation
 from lightning_modules.data.prepared import Fitted
+from lightning_modules.data.tables import read_parquet
 from lightning_modules.durable import file_sha256
 from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore_folder
@@ -39,6 +43,7 @@ CHECKPOINT = "best.ckpt"
 _VALUES = 1_000_000
 """Values that are in memory at a time, in rows of the input."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+_COMMA = re.compile(r"^(\s*[+-]?\d*),(\d+([eE][+-]?\d+)?\s*)$")
 _DAMAGED = (
     OSError,
     ValueError,
@@ -89,9 +94,9 @@ def predict_rows(model: Path, source: Path, *, probabilities: bool = False) -> I
 
     Args:
         model: as for `open_model`.
-        source: a CSV file with the columns of training, ``-`` for one from stdin; or ``.npy``,
-            ``.npz`` (its first array) of shape ``(rows, *input_shape)``. Images may be laid
-            flat: one column per value, in the CSV file too.
+        source: a CSV or ``.parquet`` file with the columns of training, ``-`` for a CSV file from
+            stdin; or ``.npy``, ``.npz`` (its first array) of shape ``(rows, *input_shape)``. Images
+            may be laid flat: one column per value, in the CSV file too.
         probabilities: add a column ``p_<class>`` for each class.
 
     Raises:
@@ -171,6 +176,8 @@ def _rows(model: Model, source: Path, probabilities: bool) -> Iterator[list[str]
     with ExitStack() as stack:
         if source.suffix.lower() in (".npy", ".npz"):
             pieces = _array_pieces(model, source)
+        elif source.suffix.lower() in (".parquet", ".pq"):
+            pieces = _parquet_pieces(model, source)
         else:
             file = stack.enter_context(_spooled()) if source == STDIN else source
             pieces = _csv_pieces(model, file, "stdin" if source == STDIN else str(source))
@@ -210,13 +217,15 @@ def _csv_pieces(model: Model, path: Path, where: str) -> Iterator[Array]:
     Every field is read as text and then as training saw its column: a piece must not be read
     differently from the whole, because of what happens to be in it.
     """
-    check_first_line(path, where=where)
-    header = checked_header(path, where=where)
+    form = _form_of(model, path, where)
+    check_first_line(path, where=where, form=form)
+    header = checked_header(path, where=where, form=form)
     _check_names(model, header, where)
     done = 0
     with pd.read_csv(
         path,
-        encoding="utf-8-sig",
+        encoding=form.encoding,
+        sep=form.delimiter,
         header=0,
         names=header,
         index_col=False,
@@ -225,8 +234,34 @@ def _csv_pieces(model: Model, path: Path, where: str) -> Iterator[Array]:
         chunksize=max(_VALUES // len(header), 1),
     ) as chunks:
         for chunk in chunks:
-            yield _prepared(model, chunk.reset_index(drop=True), where, done)
+            yield _prepared(model, _with_points(chunk, form), where, done)
             done += len(chunk)
+
+
+def _parquet_pieces(model: Model, path: Path) -> Iterator[Array]:
+    """Yield prepared rows of a Parquet file."""
+    frame = read_parquet(path, where=str(path))
+    _check_names(model, list(frame.columns), str(path))
+    step = max(_VALUES // len(frame.columns), 1)
+    for start in range(0, len(frame), step):
+        piece = frame.iloc[start : start + step].reset_index(drop=True)
+        yield _prepared(model, piece, str(path), start)
+
+
+def _form_of(model: Model, path: Path, where: str) -> CsvForm:
+    """Return the form of the input: as training was told, else recognised anew."""
+    data = model.config.data
+    if not isinstance(data, CsvConfig):
+        return recognise_form(path, where=where)
+    return recognise_form(path, where=where, delimiter=data.delimiter, encoding=data.encoding)
+
+
+def _with_points(chunk: pd.DataFrame, form: CsvForm) -> pd.DataFrame:
+    """Return rows of text with decimal points, as pandas reads numbers with decimal commas."""
+    plain = chunk.reset_index(drop=True)
+    if form.decimal == ".":
+        return plain
+    return plain.replace(_COMMA, r"\1.\2", regex=True)
 
 
 def _check_names(model: Model, header: list[str], where: str) -> None:
@@ -240,7 +275,9 @@ def _check_names(model: Model, header: list[str], where: str) -> None:
             raise DataError(where, f"has {len(header)} columns", hint)
         return
     expected = [column.name for column in preparation.columns]
-    passed = {data.target, *data.ignore} if isinstance(data, CsvConfig) else set()
+    passed: set[str | None] = set()
+    if isinstance(data, TableConfig):
+        passed = {data.target, data.group, data.time, *data.ignore}
     missing = [name for name in expected if name not in header]
     extra = [name for name in header if name not in {*expected, *passed}]
     if missing or extra:
@@ -260,8 +297,13 @@ def _prepared(model: Model, chunk: pd.DataFrame, where: str, done: int) -> Array
         return preparation.apply(np.stack(flat, axis=1).reshape(-1, *model.fitted.input_shape))
     table: dict[str, Any] = {}
     for column in preparation.columns:
-        read = _numbers if isinstance(column, NumericColumn) else _texts
-        table[column.name] = read(chunk[column.name], column.name, where, done)
+        texts = chunk[column.name]
+        if isinstance(column, NumericColumn):
+            table[column.name] = _numbers(texts, column.name, where, done)
+        elif isinstance(column, DateColumn):
+            table[column.name] = _dates(texts, column, where, done)
+        else:
+            table[column.name] = pd.Series(texts_of(texts), dtype=object)
         if isinstance(column, CategoryColumn) and set(column.categories) <= {*_TRUTH.values()}:
             table[column.name] = table[column.name].map(_as_truth, na_action="ignore")
     return preparation.apply(pd.DataFrame(table))
@@ -272,8 +314,15 @@ def _as_truth(text: str) -> str:
     return _TRUTH.get(text.lower(), text)
 
 
-def _texts(column: "pd.Series[Any]", name: str, where: str, done: int) -> "pd.Series[Any]":
-    return column.astype(object)
+def _dates(texts: "pd.Series[Any]", column: DateColumn, where: str, done: int) -> "pd.Series[Any]":
+    """Return text ``(rows,)`` as moments; ``done`` rows came before."""
+    moments = moments_of(texts, column.order)
+    wrong = np.asarray(moments.isna()) & np.asarray(texts.notna())
+    if wrong.any():
+        at = int(wrong.argmax())
+        what = f"column {column.name!r} holds dates, but row {done + at + 1} has {texts.iloc[at]!r}"
+        raise DataError(where, what, "correct it, or leave it empty where the date is unknown")
+    return moments
 
 
 def _numbers(column: "pd.Series[Any]", name: str, where: str, done: int) -> Array:
@@ -296,10 +345,10 @@ def _array_pieces(model: Model, path: Path) -> Iterator[Array]:
     names: list[str] = []
     if isinstance(preparation, TablePreparation):
         names = [column.name for column in preparation.columns]
-        text = [c.name for c in preparation.columns if isinstance(c, CategoryColumn)]
+        text = [c.name for c in preparation.columns if not isinstance(c, NumericColumn)]
         if text:
             hint = f"give a CSV file with the columns: {_names(names)}"
-            raise DataError(where, f"column {text[0]!r} is text, an array has numbers", hint)
+            raise DataError(where, f"column {text[0]!r} is no number, an array has numbers", hint)
         shape = (len(names),)
     flat = (int(np.prod(shape)),)
     if array.shape[1:] not in (shape, flat) or not len(array) or array.dtype.kind not in "biuf":

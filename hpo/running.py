@@ -45,6 +45,8 @@ class Terminal:
     events: str | None
     command: str
     """What was typed; typed again, it resumes."""
+    began: float
+    """When it was typed, nearly, by the machine's monotonic clock."""
     options: Options
 
 
@@ -73,6 +75,7 @@ def run_in_terminal(
             workers=default_workers(spec) if workers is None else workers,
             observers=observers,
             allow_change=allow_change,
+            began=terminal.began,
         )
     if not terminal.quiet:
         for line in summary(outcome, spec):

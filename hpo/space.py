@@ -15,6 +15,7 @@ from hpo.files import Document, RawPath
 from hpo.nodes import Choices, Fixed, ListOf, Node, OneOf, Parser, Place, Range, Scalar, Section
 from hpo.problems import config_problems
 from lightning_modules.config import RunConfig, brings_own_optimizer
+from lightning_modules.settings import every_field
 
 SECTIONS = ("task", "data", "model", "optimizer", "schedule", "trainer", "objective")
 MOST_GRID_POINTS = 100_000
@@ -138,7 +139,7 @@ class SearchSpace:
         chooser = ByDefault(picks)
         probe = _decide(_without_undecided(self._root, picks), chooser)
         try:
-            reference = RunConfig.model_validate(probe).plain()
+            reference = every_field(RunConfig.model_validate(probe))
         except ValidationError:
             reference = {}
         chooser.reference = reference

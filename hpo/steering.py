@@ -71,7 +71,7 @@ class Steering:
         if time.monotonic() - self._looked < EVERY_S:
             return
         self._looked = time.monotonic()
-        self.close()
+        self.settle()
         if self._is_new():
             files = request_files(self._folder)
             kept = {path.stem for path in files}
@@ -80,7 +80,7 @@ class Steering:
                 if path.stem not in self._wishes and path.name not in self._kept:
                     self._take(path, time_s)
 
-    def close(self) -> None:
+    def settle(self) -> None:
         """Remove the requests whose trials are on the disk."""
         for name in self._begun & self._wishes.keys():
             del self._wishes[name]

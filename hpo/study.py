@@ -1,6 +1,7 @@
 """Run a study: create or resume it, within its total budget, to its best config."""
 
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,7 @@ def run_study(
     workers: int | Workers = 0,
     observers: Sequence[Observer] = (),
     allow_change: bool = False,
+    began: float | None = None,
 ) -> StudyOutcome:
     """Run ``spec`` until its total budget is used; the same call again resumes, or does nothing.
 
@@ -82,6 +84,8 @@ def run_study(
         observers: told of everything that happens.
         allow_change: resume with another space, data, objective or seed all the same, and
             record that.
+        began: when this call began, by the machine's monotonic clock; now by default. The time
+            of the budget counts from there.
 
     Raises:
         UsageError: if a family cannot take the data, a limit of a trial is set that training in
@@ -93,6 +97,7 @@ def run_study(
             cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
+    began = time.monotonic() if began is None else began
     if not workers and trial_limits(spec) != TrialLimits():
         what = "trial_timeout and trial_memory_gb need a process of the trial's own"
         raise UsageError("search", what, "use workers, or remove them")
@@ -103,7 +108,8 @@ def run_study(
     tried = None if folder.study_file.exists() else _preflight(spec, trainers)
     with folder.owned(), log_to(folder.log):
         made_here = tried is not None and not folder.study_file.exists()
-        changes: list[str] = []
+        data: Mapping[str, str | None] = {}
+        found: list[str] = []
         if made_here and tried is not None:
             create_folder(folder, spec, tried)
         else:
@@ -111,7 +117,9 @@ def run_study(
             refuse(folder, [] if allow_change else found)
             if _nothing_to_do(folder, spec):
                 return _as_it_was(folder, spec, default, observers)
-            changes = _changes(folder, spec, trainers, found, allow_change=allow_change)
+            data = _preflight(spec, trainers)
+            found += data_differ(folder, data)
+            refuse(folder, [] if allow_change else found)
         with _nothing_left(folder, made_here):
             database = StudyStorage(
                 storage or sqlite_url(results / "storage.sqlite"),
@@ -122,8 +130,9 @@ def run_study(
         try:
             with _nothing_left(folder, made_here):
                 _refuse_leftovers(database, folder, made_here)
+            changes = [] if made_here else record_changes(folder, spec, data, found)
             watchers = [TensorBoardObserver(), *observers]
-            study = _study_of(spec, folder, default)
+            study = _study_of(spec, folder, default, began)
             return _supervise(study, spec, database, trainers, watchers, changes)
         finally:
             database.close()
@@ -136,21 +145,6 @@ def _trainers(workers: int | Workers, spec: StudySpec) -> Workers:
     gpus = gpus_for(trainers) if workers else []
     refuse_processes(trainers, gpus, workers=workers)
     return Children(workers, devices=gpus) if workers else InProcess()
-
-
-def _changes(
-    folder: StudyFolder,
-    spec: StudySpec,
-    workers: Workers,
-    found: Sequence[str],
-    *,
-    allow_change: bool,
-) -> list[str]:
-    """Check that the folder was made with these data; record and return what is another now."""
-    data = _preflight(spec, workers)
-    all_found = [*found, *data_differ(folder, data)]
-    refuse(folder, [] if allow_change else all_found)
-    return record_changes(folder, spec, data, all_found)
 
 
 @contextmanager
@@ -278,7 +272,7 @@ def _supervise(
     )
 
 
-def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study:
+def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig, began: float) -> Study:
     return Study(
         folder=folder,
         name=spec.name,
@@ -290,6 +284,7 @@ def _study_of(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> Study
         limits=trial_limits(spec),
         min_free_bytes=spec.search.min_free_gb * 1e9,
         constraints=spec.limits,
+        began=began,
     )
 
 
@@ -334,7 +329,7 @@ def _supervisor_of(
             known=[trial.user_attrs[REQUEST] for trial in past if REQUEST in trial.user_attrs],
         ),
         observers=observers,
-        time_s=used,
+        time_s=used + time.monotonic() - study.began,
         attempts={trial.number: trial.user_attrs.get(ATTEMPTS, 1) for trial in past},
     )
     return supervisor, limits.trials

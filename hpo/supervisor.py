@@ -57,6 +57,8 @@ class Study:
     """No trial is started with less room on the disk."""
     constraints: Mapping[str, float]
     """The most that a network may cost, by the name of what is measured."""
+    began: float
+    """When this call began, by the machine's monotonic clock: its preparation takes time too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,7 @@ class Supervisor:
         try:
             while True:
                 self.steering.tick(self.time_s())
-                step = self._scheduler.next(time_s=self.time_s())
+                step = self._scheduler.next(time_s=self._due_s())
                 if isinstance(step, Finish):
                     return step
                 if isinstance(step, Start) and self._disk_is_full():
@@ -150,7 +152,7 @@ class Supervisor:
             with suppress(StopNow):  # what is not written follows from the records
                 if not isinstance(sys.exception(), NoRoom):
                     self._recorder.close(self.time_s())
-                self.steering.close()
+                self.steering.settle()
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -160,6 +162,14 @@ class Supervisor:
     def time_s(self) -> float:
         """Return the wall-clock time that the study has used, over all calls, seconds."""
         return time.monotonic() - self._begun
+
+    def _due_s(self) -> float:
+        """Return the time that the schedule goes by: ahead by what ending the study may take.
+
+        A twentieth of the limit at most: a trial that hangs is waited for, then all is recorded.
+        """
+        limit = self._scheduler.limits.time_s
+        return self.time_s() + (0.0 if limit is None else min(GRACE_S, 0.05 * limit))
 
     def interrupt(self) -> None:
         """Let what runs stop at its next batch end, and start nothing more."""
@@ -182,7 +192,7 @@ class Supervisor:
             )
         for observer in self._observers:
             observer.validated(number, validation, prune=prune)
-        command = self._scheduler.validated(prune=prune, time_s=self.time_s())
+        command = self._scheduler.validated(prune=prune, time_s=self._due_s())
         return self.steering.answer(number, command)
 
     def batch_ended(self) -> Command:
@@ -191,7 +201,7 @@ class Supervisor:
         self._recorder.tick(self.time_s())
         for observer in self._observers:
             observer.batch_ended()
-        return self._scheduler.batch_ended(time_s=self.time_s())
+        return self._scheduler.batch_ended(time_s=self._due_s())
 
     def _disk_is_full(self) -> bool:
         """Return whether less is free than a trial should be begun with."""
@@ -286,6 +296,9 @@ class Supervisor:
         return folder
 
     def _end(self, end: TrialEnd) -> None:
+        if end.outcome == "killed" and self._scheduler.halted is not None:
+            self._give_back(end.number)  # the machine ends everything: no fault of the trial
+            return
         if end.outcome == "killed" and self._attempts.get(end.number, 1) <= self._study.retries:
             self._attempts[end.number] = self._attempts.get(end.number, 1) + 1
             self._storage.note_attempts(end.number, self._attempts[end.number])

@@ -4,17 +4,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 from hpo.best import BestConfig, describe_config
+from hpo.evaluations import Evaluation
+from hpo.figures.svg import short
 from hpo.listing import StudyLine
 from hpo.records import TrialRecord
 from hpo.words import MARKS, arrow, duration, number, params_words, plain_value, sparkline
+from lightning_modules.evaluation.findings import ClassScores, Findings
 from lightning_modules.families import FAMILIES
+from lightning_modules.task import METRICS
 
 if TYPE_CHECKING:
-    from hpo.evaluate import Evaluation
     from hpo.retrain import Retrained
 
 Rows = tuple[list[str], list[list[str]]]
+MOST_CLASSES = 20
+"""Rows of the table of classes."""
 
 
 def best_lines(best: BestConfig) -> list[str]:
@@ -48,6 +55,8 @@ def _searched(best: BestConfig) -> list[tuple[str, str]]:
                 value = value[int(key)]
             elif isinstance(value, list) and key == "length":
                 value = len(value)
+            elif isinstance(value, Mapping) and key not in value.values():
+                value = "off"  # which a record leaves out
         if isinstance(value, Mapping):
             value = value.get("family", value.get("name", value.get("kind", "")))
         found.append((name, plain_value(value)))
@@ -123,14 +132,63 @@ def retrained_lines(done: "Retrained") -> list[str]:
     return [text, f"recorded {done.recorded!r}: {verdict}"]
 
 
-def evaluation_lines(done: "Evaluation") -> list[str]:
-    """Return what `hpo evaluate` came to."""
-    lines = [f"trial {done.trial} on {done.split}: {done.metric} {number(done.value)}"]
-    others = {name: value for name, value in done.metrics.items() if name != done.metric}
-    lines += [f"  {name:<20} {number(value)}" for name, value in others.items()]
+def evaluation_lines(done: Evaluation) -> list[str]:
+    """Return what `hpo evaluate` came to: the objective, every metric, every class."""
+    found = done.findings
+    rows = "" if found.n_rows is None else f", {found.n_rows:,} rows"
+    first = f"trial {done.trial} on {done.split}: {done.metric} {number(done.value)}{rows}"
+    names = [done.metric, *(name for name in found.metrics if name != done.metric)]
+    metrics = [[_goal(done, n), number(found.metrics[n]), _interval(found, n)] for n in names]
+    lines = [first, "", *_aligned(["metric", "value", "95% interval"], metrics)]
+    if found.per_class is not None:
+        lines += ["", *_class_lines(found.per_class)]
     if done.opened > 1:
         lines.append(f"the test split was opened {done.opened} times: its value is worth less")
     return lines
+
+
+def _goal(done: Evaluation, metric: str) -> str:
+    """Return a metric with the direction of better values, where it is known."""
+    known = {done.metric: done.direction}
+    if metric in METRICS:
+        known[metric] = METRICS[metric].direction
+    return f"{metric} {arrow(known[metric])}" if metric in known else metric
+
+
+def _interval(found: Findings, metric: str) -> str:
+    ends = found.ci95[metric]
+    if ends is not None:
+        return f"{number(ends[0])} to {number(ends[1])}"
+    return found.null_because.get(f"metrics.{metric}", "–")
+
+
+def _class_lines(scores: Sequence[ClassScores]) -> list[str]:
+    """Return the table of the classes; of many, those with the lowest F1."""
+    shown = list(scores)
+    if len(shown) > MOST_CLASSES:
+        shown = sorted(shown, key=lambda one: 2.0 if one.f1 is None else one.f1)[:MOST_CLASSES]
+    rows = [
+        [one.name, number(one.precision), number(one.recall), number(one.f1), f"{one.rows:,}"]
+        for one in shown
+    ]
+    lines = _aligned(["class", "precision", "recall", "f1", "rows"], rows)
+    hidden = len(scores) - len(shown)
+    return [*lines, f"… and {hidden} classes with a higher f1"] if hidden else lines
+
+
+def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines in columns: the first to the left, without what moves a terminal's cursor."""
+    names = ["".join(c if c.isprintable() else "�" for c in row[0]) for row in rows]
+    cut = [[short(name, 32), *row[1:]] for name, row in zip(names, rows, strict=True)]
+    table = [headings, *cut]
+    widths = [max(cell_len(row[i]) for row in table) for i in range(len(headings))]
+    return [
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
 
 
 def family_rows() -> Rows:

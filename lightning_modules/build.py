@@ -1,6 +1,6 @@
 """Open the data of a config and build its module: what training, evaluation and checks share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,13 @@ from lightning_modules.config import RunConfig
 from lightning_modules.data.cache import prepare_cached
 from lightning_modules.data.config import SOURCES, ArraysConfig, SourceConfig
 from lightning_modules.data.datamodule import TaskData
-from lightning_modules.data.facts import DataFacts, facts_of, facts_of_module
+from lightning_modules.data.facts import (
+    DataFacts,
+    bin_edges,
+    facts_of,
+    facts_of_module,
+    inputs_of_module,
+)
 from lightning_modules.data.prepared import PreparedData, prepare_task
 from lightning_modules.errors import UsageError
 from lightning_modules.families import FAMILIES
@@ -101,4 +107,20 @@ def build_module(config: RunConfig, data: RunData) -> pl.LightningModule:
         what = f"{config.family} takes {' or '.join(family.takes)} data, "
         what += f"{config.source} gives {kind} {data.facts.input_shape}"
         raise UsageError("model.family", what, f"families for it: {', '.join(fitting)}")
-    return SupervisedModule(config, data.facts)
+    return SupervisedModule(config, _fitted(config, data, data.facts))
+
+
+def _fitted(config: RunConfig, data: RunData, facts: DataFacts) -> DataFacts:
+    """Return ``facts`` with what the network of ``config`` takes from the training rows.
+
+    Without training rows, as where a run is restored, its checkpoint holds that.
+    """
+    n_bins = getattr(getattr(config.model, "embedding", None), "n_bins", None)
+    if n_bins is None:
+        return facts
+    if data.prepared is not None:
+        return replace(facts, bin_edges=bin_edges(data.prepared.train.x, n_bins))
+    if SOURCES[config.source].datamodule is None:
+        return facts
+    inputs = inputs_of_module(lambda: make_datamodule(config))
+    return replace(facts, bin_edges=bin_edges(inputs, n_bins))

@@ -214,6 +214,11 @@ def _conflicts(config: RunConfig) -> list[str]:
         if config.task is None and not (own_data and config.whole)
         else "",
         "" if config.whole or config.task is None else _metric_conflict(config),
+        "data.split: numbers have no classes to stratify by; remove this setting"
+        if config.kind == "regression"
+        and isinstance(config.data, SourceConfig)
+        and config.data.split == "stratified"
+        else "",
         "data.prepare.target: classes are not scaled; remove this setting"
         if config.kind in CLASSIFICATION
         and isinstance(config.data, SourceConfig)

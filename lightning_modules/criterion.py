@@ -1,5 +1,6 @@
 """Losses of the tasks, and what a network's outputs mean."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -49,6 +50,28 @@ def regression_loss(
     if isinstance(config, MaeConfig):
         return F.l1_loss(predicted, targets)
     return F.mse_loss(predicted, targets)
+
+
+def as_rows(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return outputs of an ensemble ``(rows, members, n_outputs)`` as rows, and their targets.
+
+    The loss of these rows is the mean of the members' losses.
+    """
+    return outputs.flatten(0, 1), targets.repeat_interleave(outputs.shape[1])
+
+
+def mean_of_members(outputs: Tensor, *, regression: bool) -> Tensor:
+    """Return ``(rows, n_outputs)`` that mean what the members predict on average.
+
+    Args:
+        outputs: of an ensemble, ``(rows, members, n_outputs)``.
+        regression: average the outputs; else the probabilities that they stand for.
+    """
+    if regression:
+        return outputs.mean(1)
+    if outputs.shape[2] > 1:
+        return outputs.log_softmax(2).logsumexp(1) - math.log(outputs.shape[1])
+    return F.logsigmoid(outputs).logsumexp(1) - F.logsigmoid(-outputs).logsumexp(1)
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -162,7 +162,8 @@ def _held_bytes(module: SupervisedModule, config: RunConfig, data: RunData) -> i
             out = module.network(torch.zeros(rows, *module.facts.input_shape))
     except Exception:  # noqa: BLE001  (a network of a plugin; its training says what is wrong)
         return None
-    if tuple(out.shape) != (rows, n_outputs):
+    shape = (len(out), *out.shape[2:]) if module.is_ensemble else tuple(out.shape)
+    if shape != (rows, n_outputs):
         what = f"{config.family} gives outputs {tuple(out.shape)}, the task needs "
         raise TrialFailed("error", f"{what}{(rows, n_outputs)}", "correct the network's builder")
     weights = _storages(module.network.parameters())

@@ -2,7 +2,12 @@
 
 Outputs are probabilities ``(rows, classes)``, for binary tasks with two columns, or predictions
 ``(rows,)`` in the target's own units; targets are ``(rows,)``. Precision, recall and F1 are those
-of the second class of two, and the unweighted mean over classes (macro) of more.
+of the second class of two, and the unweighted mean over classes (macro) of more; ``_weighted``
+are means over all classes, of two as well, each with the weight of its rows. All agree with
+scikit-learn on splits where that defines them, and are finite where it does not.
+
+There is no pinball loss: a network here predicts one number, its median at best, and the pinball
+loss of the median is half of ``mae``.
 """
 
 import warnings
@@ -13,9 +18,18 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import functional as measure
-from torchmetrics.functional.classification import binary_auroc, multiclass_auroc
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_average_precision,
+    multiclass_auroc,
+    multiclass_average_precision,
+)
 
 from lightning_modules.task import METRICS, Metric
+
+N_BINS = 15
+"""Bins of equal width in which confidence is held against accuracy."""
+Rank = Callable[..., Tensor]
 
 
 def compute(metric: Metric, outputs: Tensor, targets: Tensor) -> float:
@@ -53,9 +67,19 @@ def precision(outputs: Tensor, targets: Tensor) -> Tensor:
     return _per_class(measure.precision, outputs, targets)
 
 
+def precision_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the precision of all classes, each with the weight of its rows."""
+    return _weighted(measure.precision, outputs, targets)
+
+
 def recall(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the share of the right that are found."""
     return _per_class(measure.recall, outputs, targets)
+
+
+def recall_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the recall of all classes, each with the weight of its rows: the accuracy."""
+    return _weighted(measure.recall, outputs, targets)
 
 
 def f1(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -63,22 +87,65 @@ def f1(outputs: Tensor, targets: Tensor) -> Tensor:
     return _per_class(measure.f1_score, outputs, targets)
 
 
+def f1_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the F1 of all classes, each with the weight of its rows."""
+    return _weighted(measure.f1_score, outputs, targets)
+
+
 def roc_auc(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the area under the ROC curve; of more than two classes, each against the rest."""
-    with warnings.catch_warnings():
-        # A class without a row in this split has no curve; torchmetrics says so each time.
-        warnings.filterwarnings("ignore", message=".*samples in targets.*")
-        if outputs.shape[1] == 2:
-            return binary_auroc(outputs[:, 1], targets)
-        n_classes = outputs.shape[1]
-        each = multiclass_auroc(outputs, targets, num_classes=n_classes, average="none")
-        return each[torch.bincount(targets).nonzero()[:, 0]].mean()
+    return _per_rank(binary_auroc, multiclass_auroc, outputs, targets)
+
+
+def pr_auc(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the average precision; of more than two classes, each against the rest."""
+    return _per_rank(binary_average_precision, multiclass_average_precision, outputs, targets)
 
 
 def log_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the mean of -log of the right class's probability, clipped at the type's epsilon."""
-    right = outputs.gather(1, targets[:, None]).clamp_min(torch.finfo(outputs.dtype).eps)
-    return -right.log().mean()
+    return log_losses(outputs, targets).mean()
+
+
+def log_losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return -log of the right class's probability of each row, ``(rows,)``."""
+    right = outputs.gather(1, targets[:, None])[:, 0]
+    return -right.clamp_min(torch.finfo(outputs.dtype).eps).log()
+
+
+def brier(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the Brier score: the mean squared error of the probabilities.
+
+    Of two classes that of the second one's, in 0..1; of more the sum over them, in 0..2.
+    """
+    return brier_scores(outputs, targets).mean()
+
+
+def brier_scores(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the squared error of each row's probabilities, ``(rows,)``."""
+    errors = outputs.clone()
+    errors[torch.arange(len(targets), device=outputs.device), targets] -= 1
+    squared = errors.square_()
+    return squared[:, 1] if outputs.shape[1] == 2 else squared.sum(1)
+
+
+def ece(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the expected calibration error (Guo et al., 2017).
+
+    Rows are put into bins by their confidence, the probability of the most probable class; the
+    difference of mean confidence and accuracy is averaged over bins by their rows. Torchmetrics
+    puts a confidence of 1 into a bin of its own, beyond the last one.
+    """
+    confidence, found = outputs.max(1)
+    gaps = (found == targets).to(outputs.dtype) - confidence
+    sums = gaps.new_zeros(N_BINS).index_add_(0, bins_of(confidence), gaps)
+    return sums.abs().sum() / len(targets)
+
+
+def bins_of(confidence: Tensor) -> Tensor:
+    """Return the number of each confidence's bin, ``(rows,)``; an edge belongs to the lower one."""
+    edges = torch.linspace(0, 1, N_BINS + 1, dtype=confidence.dtype, device=confidence.device)
+    return torch.bucketize(confidence, edges[1:-1])
 
 
 def mse(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -94,6 +161,26 @@ def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
 def mae(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the mean absolute error, in the target's units."""
     return (outputs - targets).abs().mean()
+
+
+def median_ae(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the median absolute error, in the target's units; of two middle ones their mean."""
+    errors = (outputs - targets).abs().sort().values
+    return (errors[(len(errors) - 1) // 2] + errors[len(errors) // 2]) / 2
+
+
+def mape(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean absolute error as a share of the target (0.1 is ten per cent).
+
+    A target of 0 has no such share; it counts as the type's epsilon, and rules the mean.
+    """
+    return shares_off(outputs, targets).mean()
+
+
+def shares_off(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the absolute error of each row as a share of its target, ``(rows,)``."""
+    least = torch.finfo(outputs.dtype).eps
+    return (outputs - targets).abs() / targets.abs().clamp_min(least)
 
 
 def r2(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -114,10 +201,32 @@ def confusion(outputs: Tensor, targets: Tensor) -> list[list[int]]:
 def _per_class(function: Callable[..., Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
     if outputs.shape[1] == 2:
         return function(outputs.argmax(1), targets, task="binary")
+    return _over_classes(function, outputs, targets, average="macro")
+
+
+def _weighted(function: Callable[..., Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+    return _over_classes(function, outputs, targets, average="weighted")
+
+
+def _over_classes(
+    function: Callable[..., Tensor], outputs: Tensor, targets: Tensor, *, average: str
+) -> Tensor:
     return function(
         outputs.argmax(1),
         targets,
         task="multiclass",
         num_classes=outputs.shape[1],
-        average="macro",
+        average=average,
     )
+
+
+def _per_rank(binary: Rank, multiclass: Rank, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the area of the second class of two, or the mean over the classes in this split."""
+    with warnings.catch_warnings():
+        # A class without a row in this split has no curve; torchmetrics says so each time.
+        warnings.filterwarnings("ignore", message=".*samples.*in target.*")
+        if outputs.shape[1] == 2:
+            return binary(outputs[:, 1], targets)
+        n_classes = outputs.shape[1]
+        each = multiclass(outputs, targets, num_classes=n_classes, average="none")
+        return each[torch.bincount(targets).nonzero()[:, 0]].mean()

@@ -12,18 +12,21 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightning_modules.config import RunConfig
 from lightning_modules.criterion import (
     Numbers,
+    as_rows,
     class_weights,
     classification_loss,
+    mean_of_members,
     probabilities,
     regression_loss,
 )
 from lightning_modules.data.batches import ALL
 from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES
-from lightning_modules.layers.noise import Noise, draw_noise
+from lightning_modules.layers.noise import Noise, draw_noise, number_of
 from lightning_modules.metrics import compute, metrics_of
 from lightning_modules.optimizers import build_optimizer, build_schedule
 from lightning_modules.seeds import derive
+from lightning_modules.settings import number_fields
 
 Batch = tuple[Tensor, Tensor]
 Tensors = Mapping[str, Tensor]
@@ -34,6 +37,9 @@ class SupervisedModule(pl.LightningModule):
 
     Logs ``train/loss`` and ``train/lr``, and at each validation ``val/loss`` and ``val/<metric>``
     for the metrics of the task, in the target's own units.
+
+    The network of an ensemble gives ``(rows, members, n_outputs)``: it is trained by the mean of
+    its members' losses, and predicts the mean of their predictions.
     """
 
     def __init__(self, config: RunConfig, facts: DataFacts) -> None:
@@ -42,7 +48,11 @@ class SupervisedModule(pl.LightningModule):
         self.config = config
         self.facts = facts
         self.takes_noise = family.takes_noise
-        self.network: nn.Module = family.resolve()(config.model, facts.input_shape, facts.n_outputs)
+        self.is_ensemble = family.ensemble
+        fitted = {} if facts.bin_edges is None else {"bin_edges": facts.bin_edges}
+        self.network: nn.Module = family.resolve()(
+            config.model, facts.input_shape, facts.n_outputs, **fitted
+        )
         self.numbers = step_numbers(config)
         weights = None
         if getattr(config.task, "class_weights", "none") == "balanced" and facts.class_counts:
@@ -57,6 +67,8 @@ class SupervisedModule(pl.LightningModule):
         self, params: Tensors, buffers: Tensors, batch: Batch, noise: Noise, numbers: Numbers
     ) -> tuple[Tensor, Tensors, Tensor]:
         """Return loss, buffers and outputs of one step, a function of its arguments alone.
+
+        The outputs are the network's own: those of an ensemble member by member.
 
         Args:
             params: the network's parameters by name.
@@ -76,21 +88,30 @@ class SupervisedModule(pl.LightningModule):
 
     def noise(self, n_rows: int, step: int) -> dict[str, Tensor]:
         """Draw the noise of a training step: a function of the run's seed and the step."""
-        if not self.takes_noise or not self.numbers["dropout"]:
+        if not self.takes_noise:
             return {}
-        shapes: Callable[[int], dict[str, tuple[int, ...]]] = self.network.noise_shapes  # type: ignore[assignment]
+        shapes_of: Callable[[int], dict[str, tuple[int, ...]]] = self.network.noise_shapes  # type: ignore[assignment]
+        shapes = {
+            place: shape
+            for place, shape in shapes_of(n_rows).items()
+            if self.numbers[number_of(place)]
+        }
+        if not shapes:
+            return {}
         seed = derive(self.config.seed, "noise", step)
-        return draw_noise(shapes(n_rows), seed=seed, device=self.device)
+        return draw_noise(shapes, seed=seed, device=self.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's raw outputs, ``(rows, n_outputs)``, without noise."""
         out: Tensor = self.network(x)
+        if self.is_ensemble:
+            return mean_of_members(out, regression=self.config.kind == "regression")
         return out
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Turn raw outputs into probabilities ``(rows, classes)`` or numbers ``(rows,)``."""
         if self.config.kind == "regression":
-            return outputs[:, 0].float() * self.facts.target_sd + self.facts.target_mean
+            return self.facts.in_units(outputs[:, 0].float())
         return probabilities(outputs.float())
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
@@ -121,7 +142,13 @@ class SupervisedModule(pl.LightningModule):
     def measure(self, *, everything: bool) -> dict[str, float]:
         """Return loss and metrics over all that the validation steps kept, and forget it."""
         outputs, targets = self.collect()
-        silent = {**self.numbers, "dropout": 0.0, "label_smoothing": 0.0}
+        return self.measure_all(outputs, targets, everything=everything)
+
+    def measure_all(
+        self, outputs: Tensor, targets: Tensor, *, everything: bool
+    ) -> dict[str, float]:
+        """Return loss and metrics of raw outputs ``(rows, n_outputs)`` and targets ``(rows,)``."""
+        silent = {**self.numbers, "label_smoothing": 0.0}
         values = {"loss": float(self._loss(outputs, targets, silent))}
         predicted, truth = self.predict(outputs), self.truth(targets)
         kind = str(self.config.kind)
@@ -138,7 +165,7 @@ class SupervisedModule(pl.LightningModule):
     def truth(self, targets: Tensor) -> Tensor:
         """Return targets in their own units: class numbers, or numbers ``(rows,)``."""
         if self.config.kind == "regression":
-            return targets * self.facts.target_sd + self.facts.target_mean
+            return self.facts.in_units(targets)
         return targets
 
     def configure_optimizers(self) -> Any:
@@ -188,7 +215,8 @@ class SupervisedModule(pl.LightningModule):
     ) -> tuple[Tensor, Tensor]:
         x, targets = batch
         outputs = forward(x, noise, numbers)
-        return self._loss(outputs, targets, numbers), outputs
+        judged = as_rows(outputs, targets) if self.is_ensemble else (outputs, targets)
+        return self._loss(*judged, numbers), outputs
 
     def _loss(self, outputs: Tensor, targets: Tensor, numbers: Numbers) -> Tensor:
         if self.config.kind == "regression":
@@ -205,6 +233,7 @@ def step_numbers(config: RunConfig) -> dict[str, float]:
     loss = getattr(config.task, "loss", None)
     return {
         "dropout": float(getattr(config.model, "dropout", 0.0)),
+        **{name: float(getattr(config.model, name)) for name in number_fields(type(config.model))},
         "label_smoothing": float(getattr(loss, "label_smoothing", 0.0)),
         "delta": float(getattr(loss, "delta", 1.0)),
     }

@@ -1,6 +1,7 @@
 """Bring a trained module back from its checkpoint, and measure it on a split."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,19 @@ from lightning_modules.settings import Settings
 from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
 
 Read = TypeVar("Read", bound=Settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a checkpoint came to on a split.
+
+    ``outputs`` are probabilities ``(rows, classes)`` or predictions ``(rows,)``, ``targets`` are
+    ``(rows,)``, as metrics take them; None for a whole module, which keeps them to itself.
+    """
+
+    metrics: dict[str, float]
+    outputs: Tensor | None = None
+    targets: Tensor | None = None
 
 
 def restore(config: RunConfig, checkpoint: Path, data: RunData) -> pl.LightningModule:
@@ -77,8 +91,8 @@ def _read(path: Path, model: type[Read]) -> Read:
 
 def score(
     config: RunConfig, checkpoint: Path, *, split: str, data: RunData | None = None
-) -> dict[str, float]:
-    """Return loss and every metric of the task on ``validation`` or ``test``.
+) -> Scored:
+    """Measure loss and every metric of the task on ``validation`` or ``test``.
 
     For a whole module: what its ``validation_step`` or ``test_step`` logs.
 
@@ -106,9 +120,7 @@ def outputs_of(module: SupervisedModule, x: Tensor, *, batch_size: int = 1024) -
         return module.predict(raw)
 
 
-def _score_ours(
-    config: RunConfig, module: SupervisedModule, data: RunData, split: str
-) -> dict[str, float]:
+def _score_ours(config: RunConfig, module: SupervisedModule, data: RunData, split: str) -> Scored:
     if data.prepared is None:
         loader = data.module(config)
         loader.setup("test" if split == "test" else "fit")
@@ -119,12 +131,17 @@ def _score_ours(
     with torch.inference_mode():
         for index, batch in enumerate(batches):
             module.validation_step(batch, index)
-        return module.measure(everything=True)
+        outputs, targets = module.collect()
+        return Scored(
+            metrics=module.measure_all(outputs, targets, everything=True),
+            outputs=module.predict(outputs),
+            targets=module.truth(targets),
+        )
 
 
 def _score_whole(
     config: RunConfig, module: pl.LightningModule, data: RunData, split: str, folder: Path
-) -> dict[str, float]:
+) -> Scored:
     trainer = make_trainer(_of_one_process(config), folder, callbacks=[])
     run = trainer.test if split == "test" else trainer.validate
     with quiet_lightning():
@@ -133,7 +150,7 @@ def _score_whole(
         except MisconfigurationException as error:
             first = str(error).splitlines()[0]
             raise UsageError(config.family, first, f"define {split}_step and its loader") from None
-    return {name: float(value) for part in logged for name, value in part.items()}
+    return Scored(metrics={name: float(value) for part in logged for name, value in part.items()})
 
 
 def _of_one_process(config: RunConfig) -> RunConfig:

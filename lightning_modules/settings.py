@@ -32,6 +32,28 @@ def number(default: Any, **bounds: Any) -> Any:
     return Field(default, json_schema_extra={"role": "number"}, **bounds)
 
 
+def number_fields(model: type[BaseModel]) -> list[str]:
+    """Return the fields of ``model`` that were declared as a `number`."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return [
+        name
+        for name, extra in extras.items()
+        if isinstance(extra, Mapping) and extra.get("role") == "number"
+    ]
+
+
+def every_field(settings: Settings) -> dict[str, Any]:
+    """Return all settings as plain values, those too which a record leaves out for being off."""
+    plain = settings.model_dump(mode="json")
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            plain[name] = every_field(value)
+        elif name not in plain:
+            plain[name] = value
+    return plain
+
+
 def conflict(*lines: str) -> PydanticCustomError:
     """Return the error of settings that do not fit each other: ``key: what; hint`` for each.
 

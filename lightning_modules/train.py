@@ -22,6 +22,7 @@ from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import full_disk, write_text
 from lightning_modules.errors import TrialFailed, UsageError
+from lightning_modules.interrupts import OwnSignals
 from lightning_modules.module import SupervisedModule
 from lightning_modules.ranks import (
     Agreed,
@@ -150,7 +151,7 @@ def make_trainer(
         gradient_clip_val=settings.gradient_clip,
         check_val_every_n_epoch=every if isinstance(every, int) else 1,
         val_check_interval=every if isinstance(every, float) else 1.0,
-        callbacks=[*stopping, *callbacks],
+        callbacks=[OwnSignals(), *stopping, *callbacks],
         logger=loggers or False,
         default_root_dir=folder,
         enable_checkpointing=False,

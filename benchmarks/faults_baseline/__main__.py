@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults_baseline [--rows F1,F2] [--stacks usual,tuned,ours] [--page FILE]
 
-The whole takes about half an hour on two cores. What is left out stays in the page as it was; the
+The whole takes up to an hour on two cores. What is left out stays in the page as it was; the
 small disks of rows F15 and F16 need root.
 """
 

@@ -2,11 +2,11 @@
 
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 from benchmarks.faults_baseline.stack import (
+    Command,
     Row,
     Stack,
     Verdict,
@@ -128,7 +128,7 @@ def f6_ends_itself(folder: Path, tuned: bool) -> Verdict:
     return Verdict(kept=stopped == 0 and left == 0, fact=fact)
 
 
-def start_two(stack: Stack, trials: int) -> "list[subprocess.Popen[str]]":
+def start_two(stack: Stack, trials: int) -> list[Command]:
     """Start two workers, the second when there is a database: creating it at once is row F11."""
     one = stack.start(trials=trials, sampler="tpe")
     wait_until(stack.database.exists, one)

@@ -19,7 +19,7 @@ def f29_long(folder: Path, tuned: bool) -> Verdict:
     measured: list[tuple[float, int, int]] = []
     for goal in (WARM, TRIALS - 5):
         while process.poll() is None and stack.count_if_any() < goal:
-            time.sleep(0.1)
+            time.sleep(0.5)
         if process.poll() is None:
             measured.append((at.memory_info().rss / 2**20, at.num_fds(), at.num_threads()))
     end_of(process)

@@ -11,7 +11,7 @@ from typing import Literal
 from xml.etree import ElementTree
 
 from benchmarks.faults_baseline.rows import Fault
-from benchmarks.faults_baseline.stack import ROOT, Verdict, plural
+from benchmarks.faults_baseline.stack import ROOT, Verdict, hear_ctrl_c, plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,7 @@ def run_tests(faults: Sequence[Fault]) -> list[Tested]:
             cwd=ROOT,
             check=False,
             stdout=sys.stderr,
+            preexec_fn=hear_ctrl_c,
         )
         return read_report(report)
 

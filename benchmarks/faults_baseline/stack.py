@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -62,6 +63,30 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they ignore Ctrl-C, and so would this one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Command(subprocess.Popen[str]):
+    """A command that runs; what it says goes to a file, which does not fill up as a pipe does."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        handle, name = tempfile.mkstemp(prefix="stderr-", dir=folder)
+        self.words = Path(name)
+        with os.fdopen(handle, "w") as stream:
+            super().__init__(
+                command,
+                cwd=folder,
+                stdout=subprocess.DEVNULL,
+                stderr=stream,
+                text=True,
+                env=environment(),
+                start_new_session=True,
+                preexec_fn=hear_ctrl_c,
+            )
+
+
 class Stack:
     """One folder of the plain stack."""
 
@@ -71,7 +96,7 @@ class Stack:
         self.database = folder / "study.db"
         self.checkpoints = folder / "checkpoints"
 
-    def start(self, **options: Any) -> "subprocess.Popen[str]":
+    def start(self, **options: Any) -> Command:
         """Start the command; what an earlier one left for its fault is forgotten."""
         (self.folder / "ready").unlink(missing_ok=True)
         given = {
@@ -81,21 +106,13 @@ class Stack:
             "tuned": self.tuned,
             **options,
         }
-        return subprocess.Popen(
-            program("plain", json.dumps(given)),
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-            start_new_session=True,
-        )
+        return Command(program("plain", json.dumps(given)), self.folder)
 
     def run(self, **options: Any) -> Ended:
         """Run the command to its end."""
         return end_of(self.start(**options))
 
-    def wait_ready(self, process: "subprocess.Popen[str]") -> None:
+    def wait_ready(self, process: Command) -> None:
         """Wait until the command is at the moment of its fault."""
         wait_until((self.folder / "ready").exists, process)
 
@@ -142,17 +159,17 @@ class Stack:
             return 0
 
 
-def end_of(process: "subprocess.Popen[str]") -> Ended:
+def end_of(process: Command) -> Ended:
     """Wait for a command, kill it after two minutes, and say how it ended."""
     try:
-        said = process.communicate(timeout=LIMIT_S)[1]
+        code: int | None = process.wait(timeout=LIMIT_S)
     except subprocess.TimeoutExpired:
-        process.kill()
-        return Ended(code=None, said=process.communicate()[1])
-    return Ended(code=process.returncode, said=said)
+        kill(process)
+        code = None
+    return Ended(code=code, said=process.words.read_text(encoding="utf-8", errors="replace"))
 
 
-def wait_until(true: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+def wait_until(true: Callable[[], bool], process: Command) -> None:
     """Wait for a moment that the command is to reach.
 
     Raises:
@@ -166,10 +183,10 @@ def wait_until(true: Callable[[], bool], process: "subprocess.Popen[str]") -> No
         time.sleep(0.01)
 
 
-def kill(process: "subprocess.Popen[str]") -> None:
+def kill(process: Command) -> None:
     """Kill a command as the kernel does, and wait until it is gone."""
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.wait()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Verbs that use one config: train it again, measure it, predict with it."""
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +49,7 @@ def evaluate(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Measure a study's best checkpoint on validation, or on the test split."""
+    """Measure a study's best checkpoint on validation, or on the test split: everything."""
     say("loading torch…")
     load_plugins(plugin)
     from hpo.evaluate import evaluate_study
@@ -59,9 +58,12 @@ def evaluate(
     folder = find_study(study, results)
     done = evaluate_study(folder, test=test, overrides=tuple(sets or ()))
     if as_json:
-        answer_json("evaluate", asdict(done))
-    else:
-        answer("\n".join(evaluation_lines(done)))
+        answer_json("evaluate", done.plain())
+        return
+    answer("\n".join(evaluation_lines(done)))
+    pictures = ", ".join(done.figures.values())
+    written = folder.evaluated(done.split)
+    answer(f"\n{written}" + (f"; beside it {pictures}" if pictures else ""))
 
 
 def predict(

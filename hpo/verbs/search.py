@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import typer
@@ -16,12 +17,12 @@ from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, Storage, St
 
 
 def init(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A CSV file or a folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A table or a folder.")],
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("study.yaml"),
 ) -> None:
-    """Look at a CSV or a folder of images and write a study file for it."""
+    """Look at a table or a folder of images and write a study file for it."""
     from hpo.init import draft_study, write_draft
 
     write_draft(draft_study(data, target=target, name=name), output)
@@ -81,6 +82,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Search: create a study or go on with it, up to its total budget. Prints the best config."""
+    began = monotonic()
     if as_json and events == "-":
         raise UsageError("", "--json and --events - both write the answer", "--events FILE")
     shorthands = {
@@ -102,6 +104,7 @@ def run(
         answers=not as_json and events != "-",
         events=events,
         command=_again(study_file),
+        began=began,
         options=Options(
             place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
             plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),

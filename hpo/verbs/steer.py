@@ -1,5 +1,6 @@
 """Verbs that look at a study while it runs, and change its course from another terminal."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,19 +17,34 @@ def status(
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="Default: all studies that run.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and show every second how far it is.")
+    ] = False,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """Look at a study that runs anywhere on this machine; nothing of it is disturbed."""
-    from hpo.status import headline, status_lines, status_of, studies_to_show
+    from hpo.status import status_lines, status_of
 
-    if study is not None:
+    if watch:
+        if study is None or as_json:
+            raise UsageError("--watch", "shows one study to a reader", "hpo status STUDY --watch")
+        from hpo.watching import watch as follow
+
+        follow(find_study(study, results))
+    elif study is not None:
         found = status_of(find_study(study, results))
         if as_json:
             answer_json("status", found.plain())
         else:
             answer("\n".join(status_lines(found)))
-        return
+    else:
+        _status_of_all(results, as_json=as_json)
+
+
+def _status_of_all(results: Path, *, as_json: bool) -> None:
+    from hpo.status import headline, status_of, studies_to_show
+
     shown = [status_of(folder) for folder in studies_to_show(results)]
     if as_json:
         answer_json("status", [one.plain() for one in shown])

@@ -12,6 +12,8 @@ import torch
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.fingerprint import fingerprint_json
 from lightning_modules.data.prepared import Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.durable import replacing, write_text
+from lightning_modules.settings import Settings
 
 
 def prepare_cached(config: SourceConfig, *, task_kind: str, folder: Path) -> PreparedData:
@@ -26,8 +28,9 @@ def prepare_cached(config: SourceConfig, *, task_kind: str, folder: Path) -> Pre
 
     Raises:
         DataError: as `prepare_task` does.
+        TrialFailed: reason ``disk`` if there is no room.
     """
-    key = fingerprint_json([config.model_dump(mode="json"), task_kind, _stamp(config)])[:24]
+    key = fingerprint_json([config.model_dump(mode="json"), task_kind, stamp(config)])[:24]
     tensors, facts = folder / f"{key}.pt", folder / f"{key}.json"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{key}.lock").open("a") as lock:
@@ -37,8 +40,8 @@ def prepare_cached(config: SourceConfig, *, task_kind: str, folder: Path) -> Pre
     return _read(tensors, facts)
 
 
-def _stamp(config: SourceConfig) -> list[Any]:
-    """Return size and time of the file behind ``config``, so that a changed file is read again."""
+def stamp(config: Settings) -> list[Any]:
+    """Return size and time of the files behind ``config``, so that a changed file is read again."""
     path = getattr(config, "path", None)
     if not isinstance(path, str) or not Path(path).exists():
         return []
@@ -52,18 +55,16 @@ def _write(data: PreparedData, tensors: Path, facts: Path) -> None:
     parts = {
         f"{split}.{axis}": getattr(rows, axis) for split, rows in splits.items() for axis in "xy"
     }
-    temporary = tensors.with_suffix(".tmp")
-    torch.save(parts, temporary)
-    temporary.replace(tensors)
+    # torch writes to our stream: by itself it has no word for a full disk.
+    with replacing(tensors, sync=False) as temporary, temporary.open("wb") as stream:
+        torch.save(parts, stream)
     known = {
         key: value
         for key, value in asdict(data).items()
         if key not in ("train", "validation", "test", "fitted")
     }
     text = json.dumps({**known, "fitted": data.fitted.model_dump(mode="json")})
-    temporary = facts.with_suffix(".json.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(facts)
+    write_text(facts, text, sync=False)
 
 
 def _read(tensors: Path, facts: Path) -> PreparedData:

@@ -4,19 +4,50 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lightning_modules.registry import Registry
-from lightning_modules.settings import Settings, shape
+from lightning_modules.settings import Settings, conflict, shape
+
+
+def _is_none(value: object) -> bool:
+    """Say whether a setting is off, which records then leave out."""
+    return value is None
+
+
+def _is_false(value: object) -> bool:
+    """Say whether a switch is off, which records then leave out."""
+    return value is False
+
+
+def _is_keep(value: object) -> bool:
+    """Say whether rows are kept, which records leave out."""
+    return value == "keep"
 
 
 class PrepareConfig(Settings):
     """How raw columns become numbers; every statistic comes from the training split only."""
 
     impute: Literal["mean", "median", "most_frequent"] = shape("mean")
-    scale: Literal["standard", "minmax", "none"] = shape("standard")
-    target: Literal["standard", "none"] = shape("standard")
+    indicator: bool = shape(False, exclude_if=_is_false)
+    """One more feature for each column with missing values: 1 where the value is missing."""
+    clip: float | None = shape(None, gt=0, lt=0.5, exclude_if=_is_none)
+    """Numbers below this quantile of the column, or above 1 minus it, become the quantile."""
+    rare: float | None = shape(None, gt=0, exclude_if=_is_none)
+    """Categories of fewer rows become one: below 1 a share of the rows, otherwise a number."""
+    scale: Literal["standard", "robust", "quantile", "minmax", "none"] = shape("standard")
+    """quantile: the place among the training values, on the scale of a normal distribution."""
+    pca: float | None = shape(None, gt=0, exclude_if=_is_none)
+    """Principal components of all features: below 1 a share of variance, otherwise a number."""
+    target: Literal["standard", "log", "none"] = shape("standard")
     """Scaling of a regression target; metrics are reported in the target's own units."""
+
+    @model_validator(mode="after")
+    def _whole_numbers(self) -> "PrepareConfig":
+        for name, value in (("rare", self.rare), ("pca", self.pca)):
+            if value is not None and value >= 1 and value % 1:
+                raise conflict(f"{name}: {value} is no whole number; a share is below 1")
+        return self
 
 
 class SourceConfig(Settings):
@@ -25,6 +56,10 @@ class SourceConfig(Settings):
     validation: float = Field(0.2, gt=0, lt=1)
     test: float | None = Field(0.2, gt=0, lt=1)
     split_seed: int = Field(0, ge=0, lt=2**32)
+    split: Literal["random", "stratified"] | None = Field(None, exclude_if=_is_none)
+    """By default stratified, so that each class has its share, where there are classes."""
+    duplicates: Literal["keep", "drop"] = Field("keep", exclude_if=_is_keep)
+    """Rows of equal features stay in one split; ``drop`` leaves out those of equal target too."""
     prepare: PrepareConfig = PrepareConfig()
 
 
@@ -58,14 +93,69 @@ class DiabetesConfig(SourceConfig):
     source: Literal["diabetes"] = "diabetes"
 
 
-class CsvConfig(SourceConfig):
-    """A table in a CSV file with a header; numbers and categories are recognised."""
+class TableConfig(SourceConfig):
+    """What tables in files share; the kinds of their columns are recognised."""
 
-    source: Literal["csv"] = "csv"
     path: str
     target: str
     ignore: list[str] = Field(default_factory=list)
     categorical: list[str] = Field(default_factory=list)
+    split: Literal["random", "stratified", "grouped", "time"] | None = Field(  # type: ignore[assignment]
+        None, exclude_if=_is_none
+    )
+    group: str | None = Field(None, exclude_if=_is_none)
+    """For ``split: grouped``: the rows of one value of this column stay in one split."""
+    time: str | None = Field(None, exclude_if=_is_none)
+    """For ``split: time``: the column of dates or numbers by whose order the rows are cut."""
+    use_split_column: bool = Field(False, exclude_if=_is_false)
+    """Let the column ``group`` or ``time`` be a feature too."""
+
+    @model_validator(mode="after")
+    def _split_has_its_column(self) -> "TableConfig":
+        found = []
+        for kind, key, column in (
+            ("grouped", "group", self.group),
+            ("time", "time", self.time),
+        ):
+            if self.split == kind and column is None:
+                found.append(f"{key}: missing; name the column for split: {kind}")
+            if self.split != kind and column is not None:
+                found.append(f"{key}: has no effect without split: {kind}; remove this setting")
+        if self.use_split_column and self.group is None and self.time is None:
+            found.append("use_split_column: there is no such column; remove this setting")
+        if self.split == "time" and self.split_seed:
+            found.append("split_seed: time alone decides the split; remove this setting")
+        if found:
+            raise conflict(*found)
+        return self
+
+
+class CsvConfig(TableConfig):
+    """A table in a CSV file with a header; its encoding and delimiter are recognised."""
+
+    source: Literal["csv"] = "csv"
+    delimiter: str | None = Field(None, min_length=1, max_length=1, exclude_if=_is_none)
+    """What stands between fields; by default recognised: comma, semicolon, tab or bar."""
+    encoding: str | None = Field(None, exclude_if=_is_none)
+    """A name of Python's, such as utf-8, gb18030, cp1252; by default recognised."""
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> "CsvConfig":
+        if self.delimiter is not None and (self.delimiter.isalnum() or self.delimiter in '"\r\n'):
+            raise conflict(f"delimiter: {self.delimiter!r} cannot stand between fields; such as ;")
+        try:
+            "".encode(self.encoding or "utf-8")
+        except LookupError:
+            raise conflict(
+                f"encoding: no text encoding {self.encoding!r}; such as utf-8, gb18030, cp1252"
+            ) from None
+        return self
+
+
+class ParquetConfig(TableConfig):
+    """A table in a Parquet file; needs the extra ``parquet``."""
+
+    source: Literal["parquet"] = "parquet"
 
 
 class IdxConfig(SourceConfig):
@@ -118,6 +208,7 @@ for _name, _config, _loader in (
     ("iris", IrisConfig, "lightning_modules.data.tables:load_named"),
     ("diabetes", DiabetesConfig, "lightning_modules.data.tables:load_named"),
     ("csv", CsvConfig, "lightning_modules.data.tables:load_csv"),
+    ("parquet", ParquetConfig, "lightning_modules.data.tables:load_parquet"),
     ("idx", IdxConfig, "lightning_modules.data.images:load_idx"),
     ("image_folder", ImageFolderConfig, "lightning_modules.data.image_folder:load_image_folder"),
     ("arrays", ArraysConfig, "lightning_modules.data.arrays:load_arrays"),

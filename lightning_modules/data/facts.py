@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -18,7 +19,7 @@ class DataFacts:
 
     ``input_shape`` leaves the rows out; ``n_outputs`` is the number of classes, 1 for binary and
     regression; ``class_counts`` counts training rows; a regression target is ``scaled * target_sd
-    + target_mean``.
+    + target_mean``, or e to the power of that with ``target_log``.
     """
 
     input_shape: tuple[int, ...]
@@ -27,6 +28,14 @@ class DataFacts:
     class_counts: list[int] | None = None
     target_mean: float = 0.0
     target_sd: float = 1.0
+    target_log: bool = False
+    bin_edges: list[list[float]] | None = None
+    """Of the networks that put each feature into bins: ``(features, bins + 1)``."""
+
+    def in_units(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Return scaled numbers of any shape in the units of the regression target."""
+        values = scaled * self.target_sd + self.target_mean
+        return values.exp() if self.target_log else values
 
 
 def facts_of(data: PreparedData) -> DataFacts:
@@ -41,7 +50,11 @@ def facts_of_fitted(
     target, shape = fitted.target, tuple(fitted.input_shape)
     if isinstance(target, NumberTarget):
         return DataFacts(
-            input_shape=shape, n_outputs=1, target_mean=target.mean, target_sd=target.sd
+            input_shape=shape,
+            n_outputs=1,
+            target_mean=target.mean,
+            target_sd=target.sd,
+            target_log=target.log,
         )
     return DataFacts(
         input_shape=shape,
@@ -95,3 +108,27 @@ def _pair(batch: Any, where: str) -> tuple[torch.Tensor, torch.Tensor]:
     if not isinstance(x, torch.Tensor) or not isinstance(y, torch.Tensor):
         raise DataError(where, "a batch holds no tensors", "families need (inputs, targets)")
     return x, y
+
+
+def bin_edges(rows: torch.Tensor, n_bins: int) -> list[list[float]]:
+    """Return evenly spaced quantiles of each feature of training ``rows``, laid flat.
+
+    The lowest of its ``n_bins + 1`` quantiles is the feature's least value, the last its greatest.
+    """
+    flat = rows.flatten(1).numpy()
+    edges = np.quantile(flat, np.linspace(0, 1, n_bins + 1), axis=0)
+    found: list[list[float]] = edges.T.astype(np.float64).tolist()
+    return found
+
+
+def inputs_of_module(make: Callable[[], pl.LightningDataModule]) -> torch.Tensor:
+    """Return the inputs of a user's training batches, ``(rows, ...)``, in the order they came.
+
+    Raises:
+        DataError: if a batch is no pair of tensors.
+    """
+    module = make()
+    module.prepare_data()
+    module.setup("fit")
+    where = type(module).__name__
+    return torch.cat([_pair(batch, where)[0] for batch in module.train_dataloader()])

@@ -1,4 +1,4 @@
-"""Bring a DataFrame to two kinds of column: float64 numbers, and text with None where missing."""
+"""Bring a DataFrame to three kinds of column: float64 numbers, text (None: missing), moments."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -73,6 +73,12 @@ def numbers_of(column: "pd.Series[Any]", *, where: str) -> Array:
     return np.asarray(numbers.to_numpy(dtype="float64", na_value=np.nan))
 
 
+def plain_moments(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of moments in microseconds, the offsets from UTC left out."""
+    zoned = isinstance(column.dtype, pd.DatetimeTZDtype)
+    return (column.dt.tz_localize(None) if zoned else column).astype("datetime64[us]")
+
+
 def as_frame(x: "pd.DataFrame | Array") -> pd.DataFrame:
     """Return a table as a DataFrame; those of an array ``(rows, features)`` are x0, x1, ..."""
     if isinstance(x, pd.DataFrame):
@@ -100,11 +106,12 @@ class Reading:
 
 
 def canonical_frame(frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """Return the table with float64 columns and text columns only, in the same order.
+    """Return the table with columns of float64, text and moments only, in the same order.
 
     Raises:
         DataError: if there is no column, a name stands twice, a column is empty, is neither
-            numbers nor text, is numbers but for a few texts, or looks like an id or free text.
+            numbers nor text nor dates, is numbers but for a few texts, or looks like an id or free
+            text.
     """
     names = [str(name) for name in frame.columns]
     if not names:
@@ -124,6 +131,8 @@ def _canonical_column(column: "pd.Series[Any]", name: str, reading: Reading) -> 
         raise DataError(reading.where, f"column {name!r} has no values", reading.leave_out)
     if name in reading.categorical:
         return texts_of(column)
+    if column.dtype.kind == "M":
+        return plain_moments(column).to_numpy()
     if is_numeric(column) and column.dtype.kind != "c":
         return column.to_numpy(dtype="float64", na_value=np.nan)
     if infer_dtype(column, skipna=True) in _TEXTS:

@@ -53,8 +53,11 @@ class ImagePreparation(Settings):
         return scaled
 
 
-def fit_images(images: Array, scale: Literal["standard", "minmax", "none"]) -> ImagePreparation:
-    """Fit on training images ``(rows, channels, height, width)``; a constant channel has sd 1."""
+def fit_images(images: Array, scale: str) -> ImagePreparation:
+    """Fit on training images ``(rows, channels, height, width)``; a constant channel has sd 1.
+
+    ``scale`` is ``standard``, ``minmax`` or ``none``.
+    """
     channels = images.shape[1]
     if scale == "none":
         return ImagePreparation(mean=[0.0] * channels, sd=[1.0] * channels)

@@ -1,91 +1,52 @@
 """Turn raw features into float32 by statistics that are fitted on training rows and are JSON."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from lightning_modules.data.columns import Column
 from lightning_modules.data.config import PrepareConfig
-from lightning_modules.data.frames import Array, as_frame, is_numeric, numbers_of, texts_of
+from lightning_modules.data.dates import Order
+from lightning_modules.data.fitting import fit_column
+from lightning_modules.data.frames import Array, as_frame
 from lightning_modules.data.image_preparation import ImagePreparation, fit_images
 from lightning_modules.data.rounding import to_float32
 from lightning_modules.errors import DataError
 from lightning_modules.settings import Settings
 
 
-class NumericColumn(Settings):
-    """A column of numbers: missing ones become ``fill``, then ``(value - center) / scale``."""
-
-    kind: Literal["number"] = "number"
-    name: str
-    fill: float
-    center: float
-    scale: float
-
-    @property
-    def feature_names(self) -> list[str]:
-        """The column's own name: one feature."""
-        return [self.name]
-
-    def apply(self, column: "pd.Series[Any]") -> npt.NDArray[np.float32]:
-        """Return the column as ``(rows, 1)``.
-
-        Raises:
-            DataError: if a value is text or infinite: the column, the value and its row.
-        """
-        values = numbers_of(column, where="data")
-        infinite = np.isinf(values)
-        if infinite.any():
-            row = int(infinite.argmax()) + 1
-            raise DataError("data", f"column {self.name!r} has an infinite number in row {row}")
-        values = np.where(np.isnan(values), self.fill, values)
-        with np.errstate(over="ignore"):
-            return to_float32((values - self.center) / self.scale)[:, None]
+def _is_off(value: object) -> bool:
+    """Say whether something is not used, which the record then leaves out."""
+    return value is None
 
 
-class CategoryColumn(Settings):
-    """A column of text: missing becomes ``fill``, then one feature per category.
+class Components(Settings):
+    """Principal components: what is subtracted from each feature, and each component's weights."""
 
-    A category that training never saw is all zeros.
-    """
+    mean: list[float]
+    weights: list[list[float]]
 
-    kind: Literal["category"] = "category"
-    name: str
-    fill: str
-    categories: list[str]
-
-    @property
-    def feature_names(self) -> list[str]:
-        """One name per category: ``colour=red``."""
-        return [f"{self.name}={category}" for category in self.categories]
-
-    def apply(self, column: "pd.Series[Any]") -> npt.NDArray[np.float32]:
-        """Return the column one-hot, ``(rows, categories)``."""
-        texts = pd.Series(texts_of(column), dtype=object)
-        codes = pd.Index(self.categories, dtype=object).get_indexer(
-            pd.Index(texts.where(texts.notna(), self.fill), dtype=object)
-        )
-        features = np.zeros((len(codes), len(self.categories)), dtype=np.float32)
-        known = np.flatnonzero(codes >= 0)
-        features[known, codes[known]] = 1.0
-        return features
-
-
-Column: TypeAlias = Annotated[NumericColumn | CategoryColumn, Field(discriminator="kind")]
+    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return ``(rows, features)`` as ``(rows, components)``."""
+        return to_float32((features - np.array(self.mean)) @ np.array(self.weights).T)
 
 
 class TablePreparation(Settings):
-    """The fitted columns of a table, in the order of their features."""
+    """The fitted columns of a table, in the order of their features, and their components."""
 
     kind: Literal["table"] = "table"
     columns: list[Column]
+    pca: Components | None = Field(None, exclude_if=_is_off)
 
     @property
     def feature_names(self) -> list[str]:
         """The name of each feature, in order."""
+        if self.pca is not None:
+            return [f"component {i + 1}" for i in range(len(self.pca.weights))]
         return [name for column in self.columns for name in column.feature_names]
 
     @property
@@ -105,13 +66,8 @@ class TablePreparation(Settings):
         names = [column.name for column in self.columns]
         self._check_names([str(name) for name in table.columns], names)
         table = table.set_axis([str(name) for name in table.columns], axis=1)
-        features = np.empty((len(table), self.n_features), dtype=np.float32)
-        at = 0
-        for column in self.columns:
-            block = column.apply(table[column.name])
-            features[:, at : at + block.shape[1]] = block
-            at += block.shape[1]
-        return features
+        features = _features(self.columns, table)
+        return features if self.pca is None else self.pca.apply(features)
 
     @staticmethod
     def _check_names(given: Sequence[str], expected: Sequence[str]) -> None:
@@ -130,73 +86,84 @@ Preparation: TypeAlias = Annotated[TablePreparation | ImagePreparation, Field(di
 
 
 def fit_preparation(
-    raw_x_train: "pd.DataFrame | Array", config: PrepareConfig
+    raw_x_train: "pd.DataFrame | Array",
+    config: PrepareConfig,
+    *,
+    date_orders: Mapping[str, Order] | None = None,
 ) -> TablePreparation | ImagePreparation:
     """Fit on training rows alone: a table, an array ``(rows, features)``, or images.
 
+    Args:
+        raw_x_train: the rows.
+        config: how.
+        date_orders: the order of day, month and year in the text of each column of dates.
+
     Raises:
-        DataError: if ``impute`` is set for images, where it would have no effect.
+        DataError: if a setting has no effect on these data, or there are fewer features than
+            components.
     """
-    if isinstance(raw_x_train, pd.DataFrame) or raw_x_train.ndim == 2:
-        table = as_frame(raw_x_train)
-        return TablePreparation(
-            columns=[
-                _fit_numbers(table.iloc[:, i], name, config)
-                if is_numeric(table.iloc[:, i])
-                else _fit_categories(table.iloc[:, i], name)
-                for i, name in enumerate(map(str, table.columns))
-            ]
-        )
-    if config.impute != PrepareConfig().impute:
+    if not isinstance(raw_x_train, pd.DataFrame) and raw_x_train.ndim != 2:
+        _check_images(config)
+        return fit_images(raw_x_train, config.scale)
+    table, orders = as_frame(raw_x_train), date_orders or {}
+    table = table.set_axis([str(name) for name in table.columns], axis=1)
+    columns = [
+        fit_column(table[name], name, config, order=orders.get(name, "ymd"))
+        for name in map(str, table.columns)
+    ]
+    _check_effect(columns, config)
+    pca = None if config.pca is None else _fit_components(_features(columns, table), config.pca)
+    return TablePreparation(columns=columns, pca=pca)
+
+
+def _features(columns: Sequence[Column], table: pd.DataFrame) -> npt.NDArray[np.float32]:
+    n_features = sum(len(column.feature_names) for column in columns)
+    features = np.empty((len(table), n_features), dtype=np.float32)
+    at = 0
+    for column in columns:
+        block = column.apply(table[column.name])
+        features[:, at : at + block.shape[1]] = block
+        at += block.shape[1]
+    return features
+
+
+def _fit_components(features: npt.NDArray[np.float32], wanted: float) -> Components:
+    """Return components of the most variance; the largest weight of each is positive."""
+    n_most = min(features.shape)
+    if wanted >= 1 and wanted > n_most:
+        what = f"{wanted:g} components are more than {n_most}, the lesser of features and rows"
+        raise DataError("data.prepare.pca", what, "lower it")
+    mean = features.mean(axis=0, dtype=np.float64)
+    _, sizes, weights = np.linalg.svd(features - mean, full_matrices=False)
+    shares = np.cumsum(np.square(sizes)) / (np.square(sizes).sum() or 1.0)
+    n = int(wanted) if wanted >= 1 else int((shares < wanted - 1e-12).sum()) + 1
+    kept = weights[: min(n, n_most)]
+    largest = np.take_along_axis(kept, np.abs(kept).argmax(axis=1)[:, None], axis=1)
+    return Components(mean=mean.tolist(), weights=(kept * np.sign(largest)).tolist())
+
+
+def _check_images(config: PrepareConfig) -> None:
+    """Refuse what only the columns of a table can be prepared by."""
+    default = PrepareConfig()
+    if config.impute != default.impute:
         raise DataError("data.prepare.impute", "images have no missing values", "remove it")
-    return fit_images(raw_x_train, config.scale)
+    for name in ("indicator", "clip", "rare", "pca"):
+        if getattr(config, name) != getattr(default, name):
+            raise DataError(f"data.prepare.{name}", "is for tables, not for images", "remove it")
+    if config.scale in ("robust", "quantile"):
+        hint = "standard, minmax or none"
+        raise DataError("data.prepare.scale", f"{config.scale} is for tables, not images", hint)
 
 
-def _fit_numbers(column: "pd.Series[Any]", name: str, config: PrepareConfig) -> NumericColumn:
-    values = numbers_of(column, where="data")
-    given = values[~np.isnan(values)]
-    if not len(given):
-        return NumericColumn(name=name, fill=0.0, center=0.0, scale=1.0)
-    size = float(np.abs(given).max()) or 1.0  # sums of the largest floats must not overflow
-    fill = size * _fill(given / size, config.impute)
-    fill = min(max(fill, float(given.min())), float(given.max()))  # rounding, at the largest floats
-    filled = np.where(np.isnan(values), fill, values) / size
-    low, high = float(filled.min()), float(filled.max())
-    center, scale = 0.0, 1.0
-    if config.scale == "standard":
-        center, scale = float(filled.mean()), float(filled.std())
-    elif config.scale == "minmax":
-        center, scale = low, high - low
-    if config.scale == "none":
-        return NumericColumn(name=name, fill=fill, center=0.0, scale=1.0)
-    if low == high:
-        return NumericColumn(name=name, fill=fill, center=fill, scale=1.0)
-    scale = min(scale * size, float(np.finfo(np.float64).max))
-    return NumericColumn(
-        name=name, fill=fill, center=center * size, scale=scale if scale > 0 else 1.0
-    )
-
-
-def _fill(given: Array, how: str) -> float:
-    if how == "median":
-        return float(np.median(given))
-    if how == "most_frequent":
-        values, counts = np.unique(given, return_counts=True)
-        return float(values[counts.argmax()])
-    return float(given.mean())
-
-
-def _fit_categories(column: "pd.Series[Any]", name: str) -> CategoryColumn:
-    texts = texts_of(column)
-    present = texts[np.asarray([text is not None for text in texts], dtype=bool)]
-    if not len(present):
-        return CategoryColumn(name=name, fill="", categories=[])
-    categories, counts = np.unique(present, return_counts=True)
-    return CategoryColumn(
-        name=name,
-        fill=str(categories[counts.argmax()]),
-        categories=[str(category) for category in categories],
-    )
+def _check_effect(columns: Sequence[Column], config: PrepareConfig) -> None:
+    """Refuse settings that change nothing in these columns."""
+    kinds = {column.kind for column in columns}
+    if config.indicator and not any(column.indicator for column in columns):
+        raise DataError("data.prepare.indicator", "no training row misses a value", "remove it")
+    if config.clip is not None and kinds == {"category"}:
+        raise DataError("data.prepare.clip", "no column holds numbers", "remove it")
+    if config.rare is not None and "category" not in kinds:
+        raise DataError("data.prepare.rare", "no column holds categories", "remove it")
 
 
 def _names(names: Sequence[str]) -> str:

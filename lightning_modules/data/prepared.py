@@ -1,6 +1,6 @@
 """From a source config to tensors, once for all runs that share it: no seed, no batch size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,8 @@ from lightning_modules.data.prepare import (
     fit_preparation,
 )
 from lightning_modules.data.raw import RawData, load
-from lightning_modules.data.split import Split, make_split
+from lightning_modules.data.repeats import cut
+from lightning_modules.data.split import Split
 from lightning_modules.data.target import Target, fit_target
 from lightning_modules.errors import DataError
 from lightning_modules.settings import Settings
@@ -52,7 +53,8 @@ class PreparedData:
     """The tensors of a task and what is known of them; many runs share one.
 
     ``input_shape`` is the shape of one row; ``n_outputs`` the number of classes, 1 for binary and
-    regression; ``class_counts`` counts training rows. ``test`` is None unless it was asked for.
+    regression; ``class_counts`` counts training rows, ``n_repeats`` those rows of all whose
+    features an earlier one has. ``test`` is None unless it was asked for.
     """
 
     train: Rows
@@ -69,6 +71,7 @@ class PreparedData:
     data_sha256: str
     split_sha256: str
     preparation_sha256: str
+    n_repeats: int = 0
 
 
 def prepare_task(
@@ -86,24 +89,15 @@ def prepare_task(
         DataError: if the data cannot be what the config says; if ``fitted`` is of another kind of
             task; or if test rows are wanted and there are none.
     """
-    raw = load(config, task_kind=task_kind)
-    split = make_split(
-        np.asarray(raw.y),
-        validation=config.validation,
-        test=None if raw.official_test is not None else config.test,
-        seed=config.split_seed,
-        stratify=task_kind != "regression",
-    )
+    found = cut(load(config, task_kind=task_kind), config, task_kind=task_kind)
+    raw, split = found.raw, found.split
     train_x, train_y = _take(raw, split.train)
     if fitted is None:
-        preparation = fit_preparation(train_x, config.prepare)
-        shape = (
-            [preparation.n_features]
-            if isinstance(preparation, TablePreparation)
-            else list(train_x.shape[1:])
-        )
+        preparation = fit_preparation(train_x, config.prepare, date_orders=raw.date_orders)
         fitted = Fitted(
-            input_shape=shape,
+            input_shape=[preparation.n_features]
+            if isinstance(preparation, TablePreparation)
+            else list(train_x.shape[1:]),
             preparation=preparation,
             target=fit_target(train_y, task_kind=task_kind, config=config.prepare),
         )
@@ -116,7 +110,8 @@ def prepare_task(
     train = _transform(fitted, train_x, train_y)
     test = _transform(fitted, *_test_rows(raw, split)) if with_test else None
     validation = _transform(fitted, *_take(raw, split.validation))
-    return _describe(raw, split, fitted, task_kind, (train, validation, test))
+    data = _describe(raw, split, fitted, task_kind, (train, validation, test))
+    return replace(data, n_repeats=found.n_repeats)
 
 
 def _describe(

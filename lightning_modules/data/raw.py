@@ -1,14 +1,15 @@
 """Raw rows of any source, and the checks that all sources share."""
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from lightning_modules.data.config import SOURCES, SourceConfig
+from lightning_modules.data.dates import Order
 from lightning_modules.data.frames import (
     Array,
     Reading,
@@ -33,20 +34,25 @@ class RawData:
 
     ``x`` is a table, features ``(rows, features)`` or images ``(rows, channels, height, width)``;
     ``y`` one label or number per row, ``(rows,)``. ``where`` names the source in errors.
-    ``official_test`` is a test split that the source brings along, as ``(x, y)``.
+    ``official_test`` is a test split that the source brings along, as ``(x, y)``. ``date_orders``
+    says in which order the parts of a date stand, for each column of dates. ``groups`` and
+    ``times`` are what a split by them goes by, ``(rows,)``.
     """
 
     x: "pd.DataFrame | Array"
     y: "pd.Series[Any] | Array"
     where: str
     official_test: "tuple[pd.DataFrame | Array, pd.Series[Any] | Array] | None" = None
+    date_orders: Mapping[str, Order] = field(default_factory=dict)
+    groups: Array | None = None
+    times: Array | None = None
 
 
 def load(config: SourceConfig, *, task_kind: str) -> RawData:
     """Read the rows that ``config`` names, checked, in one form for all sources.
 
     Returns:
-        Tables as DataFrames of float64 and text columns, images as arrays; the target as text
+        Tables as DataFrames of float64, text and moments, images as arrays; the target as text
         for classification and as float64 for regression.
 
     Raises:
@@ -121,7 +127,7 @@ def _rows(
 
 def _check_finite(frame: pd.DataFrame, where: str) -> None:
     for name in frame.columns:
-        if frame[name].dtype == object:
+        if frame[name].dtype.kind != "f":
             continue
         infinite = np.isinf(frame[name].to_numpy())
         if infinite.any():

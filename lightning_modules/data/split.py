@@ -1,4 +1,4 @@
-"""Cut rows into training, validation and test by a seed; per class where classes exist."""
+"""Cut rows into training, validation and test: by chance, per class, by groups, by time."""
 
 from dataclasses import dataclass
 
@@ -37,14 +37,8 @@ def make_split(
         DataError: if the shares leave no training rows, or there are too few rows to give each
             split one.
     """
-    shares = np.array([1.0 - validation - (test or 0.0), validation, test or 0.0])
-    if shares[0] < 1e-9:
-        raise DataError(
-            "data",
-            f"validation {validation} and test {test or 0.0} leave no rows for training",
-            "their sum must be below 1",
-        )
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    shares = _shares(validation, test)
+    generator = _generator(seed)
     groups = np.unique(y, return_inverse=True)[1].reshape(-1) if stratify else np.zeros(len(y), int)
     parts: list[list[Rows]] = [[], [], []]
     for group in range(int(groups.max(initial=-1)) + 1):
@@ -52,15 +46,87 @@ def make_split(
         ends = np.cumsum(allot(len(rows), shares))
         for part, chosen in zip(parts, np.split(rows, ends[:-1]), strict=True):
             part.append(chosen)
-    train, val, held_out = (_sorted(part) for part in parts)
-    if not len(train) or not len(val) or (test is not None and not len(held_out)):
-        raise DataError(
-            "data",
-            f"{len(y)} rows are too few for splits of {len(train)} for training, "
-            f"{len(val)} for validation and {len(held_out)} for test",
-            "add rows, or change data.validation and data.test",
-        )
-    return Split(train=train, validation=val, test=held_out)
+    return _checked([_sorted(part) for part in parts], with_test=test is not None)
+
+
+def keep_together(split: Split, groups: Rows, y: Array, *, stratify: bool) -> Split:
+    """Return the split in which every row stands where the first one of its group did.
+
+    Args:
+        split: of single rows.
+        groups: the group of each row, ``(rows,)``, numbered from 0.
+        y: the target, ``(rows,)``.
+        stratify: move the rows of a class that training would not have, to training.
+
+    Where few groups leave a split without rows, whole groups are dealt out instead.
+
+    Raises:
+        DataError: if there are too few groups for that.
+    """
+    place = np.zeros(len(groups), dtype=np.int64)
+    place[split.validation], place[split.test] = 1, 2
+    place = place[np.unique(groups, return_index=True)[1]][groups]
+    for label in np.unique(y) if stratify else ():
+        if not (place[y == label] == 0).any():
+            place[np.isin(groups, groups[y == label])] = 0
+    parts = (split.train, split.validation, split.test)
+    if any(len(rows) and not (place == i).any() for i, rows in enumerate(parts)):
+        shares = np.array([len(rows) for rows in parts]) / len(groups)
+        return _dealt(groups, shares, np.arange(int(groups.max()) + 1))
+    return _placed(place, with_test=bool(len(split.test)))
+
+
+def split_groups(groups: Rows, *, validation: float, test: float | None, seed: int) -> Split:
+    """Cut whole groups into three splits that come near their shares of rows.
+
+    Args:
+        groups: the group of each row, ``(rows,)``, numbered from 0.
+        validation: share of all rows for validation.
+        test: share of all rows for test; None: it stays empty.
+        seed: decides which groups go where, of those of one size.
+
+    Raises:
+        DataError: if the shares leave no training rows, or there are too few groups.
+    """
+    order = _generator(seed).permutation(int(groups.max()) + 1)
+    return _dealt(groups, _shares(validation, test), order)
+
+
+def _dealt(groups: Rows, shares: npt.NDArray[np.float64], order: Rows) -> Split:
+    """Deal out whole groups, the largest first, those of one size in ``order``."""
+    sizes = np.bincount(groups)
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    lacking, place = shares * len(groups), np.zeros(len(sizes), dtype=np.int64)
+    for group in order:  # the largest first, each to where the most is lacking
+        place[group] = lacking.argmax()
+        lacking[place[group]] -= sizes[group]
+    for empty in set(np.flatnonzero(shares > 0)) - set(place):
+        counts = np.bincount(place, minlength=3)
+        if counts.max() > 1:
+            place[[g for g in order if place[g] == counts.argmax()][-1]] = empty
+    together = f" in {len(sizes)} groups (equal rows are one)"
+    return _placed(place[groups], with_test=bool(shares[2] > 0), together=together)
+
+
+def split_by_time(times: Array, *, validation: float, test: float | None) -> Split:
+    """Cut rows by time: the earliest train, then validation, the latest test.
+
+    Rows of the same moment stay together, in the later split.
+
+    Args:
+        times: the moment of each row, ``(rows,)``, as numbers.
+        validation: share of all rows for validation.
+        test: share of all rows for test; None: it stays empty.
+
+    Raises:
+        DataError: if the shares leave no training rows, or a split is left without rows.
+    """
+    ends = np.cumsum(allot(len(times), _shares(validation, test)))
+    ordered = np.sort(times)
+    place = (times >= ordered[min(ends[0], len(times) - 1)]).astype(np.int64)
+    if test is not None:
+        place += times >= ordered[min(ends[1], len(times) - 1)]
+    return _placed(place, with_test=test is not None)
 
 
 def allot(n_rows: int, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -84,3 +150,35 @@ def allot(n_rows: int, shares: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]
 
 def _sorted(parts: list[Rows]) -> Rows:
     return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+
+
+def _shares(validation: float, test: float | None) -> npt.NDArray[np.float64]:
+    shares = np.array([1.0 - validation - (test or 0.0), validation, test or 0.0])
+    if shares[0] < 1e-9:
+        raise DataError(
+            "data",
+            f"validation {validation} and test {test or 0.0} leave no rows for training",
+            "their sum must be below 1",
+        )
+    return shares
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+
+
+def _placed(place: Rows, *, with_test: bool, together: str = "") -> Split:
+    parts = [np.flatnonzero(place == i) for i in range(3)]
+    return _checked(parts, with_test=with_test, together=together)
+
+
+def _checked(parts: list[Rows], *, with_test: bool, together: str = "") -> Split:
+    train, validation, test = parts
+    if not len(train) or not len(validation) or (with_test and not len(test)):
+        raise DataError(
+            "data",
+            f"{sum(map(len, parts))} rows{together} are too few for splits of {len(train)} for "
+            f"training, {len(validation)} for validation and {len(test)} for test",
+            "add rows, or change data.validation and data.test",
+        )
+    return Split(train=train, validation=validation, test=test)

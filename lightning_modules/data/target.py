@@ -16,6 +16,11 @@ from lightning_modules.settings import Settings
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
+def _is_off(value: object) -> bool:
+    """Say whether a switch is off, which the record then leaves out."""
+    return value is False
+
+
 class ClassTarget(Settings):
     """The class labels that training saw, as text, in the order of their numbers."""
 
@@ -42,23 +47,30 @@ class ClassTarget(Settings):
 
 
 class NumberTarget(Settings):
-    """A number to predict: standardised for training, given back in its own units."""
+    """A number to predict: standardised for training, given back in its own units.
+
+    With ``log`` it is the number's logarithm that is standardised.
+    """
 
     kind: Literal["number"] = "number"
     mean: float
     sd: float
+    log: bool = Field(False, exclude_if=_is_off)
 
     def apply(self, y: "pd.Series[Any] | Array") -> npt.NDArray[np.float32]:
-        """Return ``(y - mean) / sd``, ``(rows,)``.
+        """Return ``(y - mean) / sd``, ``(rows,)``, of the logarithm with ``log``.
 
         Raises:
-            DataError: if a value is missing, infinite, no number, or beyond float32 once scaled.
+            DataError: if a value is missing, infinite, no number, or beyond float32 once scaled;
+                or not above 0 although its logarithm is needed.
         """
         values = numbers_of(pd.Series(y, name="target"), where="data")
         wrong = ~np.isfinite(values)
         if wrong.any():
             row = int(wrong.argmax()) + 1
             raise DataError("data", f"the target of row {row} is missing or infinite")
+        if self.log:
+            values = _logarithms(values)
         scaled = (values - self.mean) / self.sd
         far = np.abs(scaled) > np.finfo(np.float32).max
         if far.any():
@@ -70,7 +82,8 @@ class NumberTarget(Settings):
 
     def invert(self, scaled: Array) -> npt.NDArray[np.float64]:
         """Return predictions of any shape in the target's own units."""
-        return np.asarray(scaled, dtype=np.float64) * self.sd + self.mean
+        values = np.asarray(scaled, dtype=np.float64) * self.sd + self.mean
+        return np.exp(values) if self.log else values
 
 
 Target: TypeAlias = Annotated[ClassTarget | NumberTarget, Field(discriminator="kind")]
@@ -83,7 +96,8 @@ def fit_target(
 
     Raises:
         DataError: if ``target`` is set for classes, which are not scaled; if a target is missing;
-            or if the numbers are too large to be float32.
+            if the numbers are too large to be float32; or if one is not above 0 and ``target`` is
+            ``log``.
     """
     if task_kind != "regression":
         if config.target != PrepareConfig().target:
@@ -99,9 +113,21 @@ def fit_target(
         )
     if config.target == "none":
         return NumberTarget(mean=0.0, sd=1.0)
+    if config.target == "log":
+        values = _logarithms(values)
     constant = values.min() == values.max()
     sd = 1.0 if constant else float(values.std()) or 1.0
-    return NumberTarget(mean=float(values[0] if constant else values.mean()), sd=sd)
+    mean = float(values[0] if constant else values.mean())
+    return NumberTarget(mean=mean, sd=sd, log=config.target == "log")
+
+
+def _logarithms(values: Array) -> Array:
+    wrong = values <= 0
+    if wrong.any():
+        row = int(wrong.argmax())
+        what = f"the target of row {row + 1} is {values[row]:g}, which has no logarithm"
+        raise DataError("data.prepare.target", what, "set it to standard")
+    return np.asarray(np.log(values))
 
 
 def natural_order(labels: set[str]) -> list[str]:

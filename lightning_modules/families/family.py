@@ -26,6 +26,8 @@ class Family:
     takes: tuple[str, ...] = ("features", "image")
     takes_noise: bool = False
     whole: bool = False
+    ensemble: bool = False
+    """Whether its network gives ``(rows, members, n_outputs)``: see `SupervisedModule`."""
 
     def resolve(self) -> Callable[..., Any]:
         """Return the builder itself, importing its module."""
@@ -60,3 +62,10 @@ def sizes_default(values: object, **defaults: float) -> object:
 def optional_shape(**bounds: Any) -> Any:
     """Declare a shape field that may be left out because another one replaces it."""
     return shape(None, **bounds)
+
+
+def heads_conflict(width: int, n_heads: int) -> str:
+    """Return what is wrong with ``n_heads`` of attention in ``width``; nothing if they fit."""
+    if width % n_heads == 0:
+        return ""
+    return f"n_heads: {n_heads} heads cannot share a width of {width}; {n_heads} must divide it"

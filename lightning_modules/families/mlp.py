@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lightning_modules.families.embedding import Embedding, NoEmbeddingConfig, is_none
 from lightning_modules.families.family import (
     FAMILIES,
     Activation,
@@ -19,7 +20,8 @@ class MlpConfig(Settings):
     """Multilayer perceptron: dense layers on features, or on images laid flat.
 
     ``n_layers`` hidden layers of ``width`` each, or ``layers``: one width per hidden layer. Each
-    hidden layer is dense, norm, activation, dropout; a dense output layer follows.
+    hidden layer is dense, norm, activation, dropout; a dense output layer follows. ``embedding``
+    makes a vector of every feature first.
     """
 
     family: Literal["mlp"] = "mlp"
@@ -29,6 +31,8 @@ class MlpConfig(Settings):
     activation: Activation = shape("relu")
     norm: Norm = shape("none")
     dropout: float = number(0.1, ge=0, lt=1)
+    # Left out of records where it is none: a config from before there was one keeps its hash.
+    embedding: Embedding = shape(NoEmbeddingConfig(), exclude_if=is_none)
 
     @model_validator(mode="before")
     @classmethod

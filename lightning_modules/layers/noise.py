@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 Noise = Mapping[str, Tensor]
+Numbers = Mapping[str, float]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -32,3 +33,30 @@ def drop(x: Tensor, noise: Tensor | None, p: float | Tensor) -> Tensor:
     if noise is None:
         return x
     return x * (noise >= p) / (1 - p)
+
+
+def drop_at(
+    place: str, x: Tensor, noise: Noise | None, numbers: Numbers | None, *, share: float = 1.0
+) -> Tensor:
+    """Drop by the noise of ``place``, called ``<number>`` or ``<number>.<where>``.
+
+    Args:
+        place: its number, such as ``dropout``, gives the probability.
+        x: any shape.
+        noise: of the step; where it has none for ``place``, ``x`` is left as it is.
+        numbers: of the step.
+        share: of the number, where the probability differs from place to place.
+    """
+    drawn = noise.get(place) if noise else None
+    if drawn is None or not numbers:
+        return x
+    return drop(x, drawn, share * numbers[number_of(place)])
+
+
+def number_of(place: str) -> str:
+    """Return the name of the number that decides how much is dropped at ``place``.
+
+    >>> number_of("dropout.2.out")
+    'dropout'
+    """
+    return place.partition(".")[0]

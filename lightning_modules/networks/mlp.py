@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lightning_modules.families.mlp import MlpConfig
-from lightning_modules.layers.noise import Noise, drop
+from lightning_modules.layers.embeddings import Edges, embedded_width, embedding
+from lightning_modules.layers.noise import Noise, drop_at
 from lightning_modules.layers.parts import activation, feature_norm
 
 
 class Mlp(nn.Module):
     """Dense layers on ``(rows, *input_shape)``, laid flat; gives ``(rows, n_outputs)``."""
 
-    def __init__(self, config: MlpConfig, input_shape: tuple[int, ...], n_outputs: int) -> None:
+    def __init__(
+        self,
+        config: MlpConfig,
+        input_shape: tuple[int, ...],
+        n_outputs: int,
+        bin_edges: Edges | None = None,
+    ) -> None:
         super().__init__()
+        n_features = math.prod(input_shape)
+        self.embedding = embedding(config.embedding, n_features, bin_edges)
         self.blocks = nn.ModuleList()
-        width = math.prod(input_shape)
+        width = n_features * embedded_width(config.embedding)
         for next_width in config.widths:
             self.blocks.append(
                 nn.Sequential(
@@ -37,15 +46,18 @@ class Mlp(nn.Module):
         self, x: Tensor, noise: Noise | None = None, numbers: Mapping[str, float] | None = None
     ) -> Tensor:
         """Return ``(rows, n_outputs)``; without ``noise`` nothing is dropped."""
-        x = x.flatten(1)
+        x = self.embedding(x.flatten(1)).flatten(1)
         for i, block in enumerate(self.blocks):
-            x = block(x)
-            if noise and numbers:
-                x = drop(x, noise[f"dropout.{i}"], numbers["dropout"])
+            x = drop_at(f"dropout.{i}", block(x), noise, numbers)
         out: Tensor = self.out(x)
         return out
 
 
-def build_mlp(config: MlpConfig, input_shape: tuple[int, ...], n_outputs: int) -> Mlp:
+def build_mlp(
+    config: MlpConfig,
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    bin_edges: Edges | None = None,
+) -> Mlp:
     """Return the network of ``config`` for rows of ``input_shape``."""
-    return Mlp(config, input_shape, n_outputs)
+    return Mlp(config, input_shape, n_outputs, bin_edges)

@@ -145,7 +145,7 @@ def test_a7_predicted_labels_are_no_formulas_and_read_back_equal(tmp_path: Path)
         writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
         writer.writerow(["x", "kind"])
         for n in range(len(LABELS) * 8):
-            writer.writerow([n % len(LABELS) * 10, LABELS[n % len(LABELS)]])
+            writer.writerow([n % len(LABELS) * 10 + n / 1000, LABELS[n % len(LABELS)]])
     sections = {
         "task": {"kind": "multiclass"},
         "data": {"source": "csv", "path": str(table), "target": "kind"},

@@ -163,11 +163,6 @@ def test_a9_an_array_that_claims_more_than_there_is_memory_is_refused(
     assert not Path("out.csv").exists()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="equal rows are dealt to the splits like any others, and no document says so",
-)
 def test_a9_equal_rows_do_not_stand_in_two_splits(here: Path) -> None:
     Path("equal.csv").write_text(table(*ROWS))  # of which few are different
     sections = {

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from hpo.spec import StudySpec, load_study
+from lightning_modules import watch
 from lightning_modules.plugins import load_plugin
+from lightning_modules.result import RunResult
+from lightning_modules.train import train
+from tests.faults.runs import CONFIG
 
 FAULTY = '''
 import os, signal, sys, time
@@ -101,3 +105,15 @@ def make_faulty(plugin: Path) -> Callable[..., StudySpec]:
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    """The run that was never stopped; look, do not touch."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, train(CONFIG, folder)
+
+
+@pytest.fixture
+def saving_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0)

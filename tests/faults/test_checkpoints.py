@@ -1,126 +1,32 @@
-"""Rows F16, F17, F18 of the fault matrix: full disks, kills and damage around checkpoints."""
+"""Rows F16 and F17 of the fault matrix: full disks and kills while checkpoints are written."""
 
-import csv
 import errno
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
 from hpo.spec import load_study
 from hpo.study import run_study
-from lightning_modules import plugins, watch
-from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import TrialFailed
-from lightning_modules.result import Command, RunResult, Validation
+from lightning_modules.result import Command, RunResult
 from lightning_modules.train import train
 from lightning_modules.watch import Abandoned
-
-CONFIG = RunConfig.model_validate(
-    {
-        "task": {"kind": "multiclass"},
-        "data": {"source": "iris"},
-        "model": {"family": "mlp", "n_layers": 1, "width": 8, "norm": "batch", "dropout": 0.5},
-        "schedule": {"name": "cosine"},
-        "trainer": {"max_epochs": 3, "batch_size": 64, "accelerator": "cpu"},
-    }
+from tests.faults.runs import (
+    BATCHES,
+    CONFIG,
+    Counting,
+    assert_same,
+    curve,
+    listed,
+    names,
+    sound,
 )
-BATCHES = 6
-"""Of the whole run: two an epoch."""
-
-
-class ProcessEndedError(Exception):
-    """Stands for whatever ends a process without a word."""
-
-
-class Counting:
-    """Count batches; call ``then`` after the ``at``-th; answer ``answers`` to the validations."""
-
-    def __init__(
-        self,
-        *,
-        at: int = 0,
-        then: Callable[[], Command] = lambda: Command.ABANDON,
-        answers: tuple[Command | None, ...] = (),
-    ) -> None:
-        self.at, self.then, self.answers = at, then, answers
-        self.batches = self.validations = 0
-
-    def batch_ended(self) -> Command:
-        self.batches += 1
-        return self.then() if self.batches == self.at else Command.CONTINUE
-
-    def validated(self, validation: Validation) -> Command:
-        self.validations += 1
-        if self.validations > len(self.answers):
-            return Command.CONTINUE
-        answer = self.answers[self.validations - 1]
-        if answer is None:
-            raise ProcessEndedError
-        return answer
-
-
-def weights(folder: Path) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = load_checkpoint(folder / "best.ckpt")["state_dict"]
-    return state
-
-
-def curve(folder: Path) -> list[dict[str, str]]:
-    with (folder / "curve.csv").open(newline="") as stream:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
-
-
-def listed(folder: Path) -> list[dict[str, Any]]:
-    """Return what the manifest names, if there is one: it is always whole."""
-    path = folder / "last.json"
-    found: list[dict[str, Any]] = (
-        json.loads(path.read_text())["checkpoints"] if path.exists() else []
-    )
-    return found
-
-
-def sound(folder: Path, saved: dict[str, Any]) -> bool:
-    content = (folder / saved["file"]).read_bytes()
-    return bool(hashlib.sha256(content).hexdigest() == saved["sha256"])
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
-    """The run that was never stopped; look, do not touch."""
-    folder = tmp_path_factory.mktemp("whole")
-    return folder, train(CONFIG, folder)
-
-
-@pytest.fixture
-def saving_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0)
-
-
-def assert_same(folder: Path, result: RunResult, whole: tuple[Path, RunResult]) -> None:
-    """Assert that a run is, bit for bit, the one that was never stopped, and left nothing else."""
-    expected = whole[0], whole[1]
-    one, other = weights(folder), weights(expected[0])
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert curve(folder) == curve(expected[0])
-    assert (result.value, result.steps) == (expected[1].value, expected[1].steps)
-    digest = hashlib.sha256((folder / "best.ckpt").read_bytes()).hexdigest()
-    assert result.checkpoint.sha256 == digest
-    assert names(folder) == names(expected[0])
-
 
 # F16: a full disk.
 
@@ -323,141 +229,3 @@ def test_f17_a_trial_goes_on_from_the_checkpoint_of_its_attempt_before(tmp_path:
     run_study(spec, tmp_path / "results")
     assert (trial / "curve.csv").read_text().startswith(before)
     assert curve(trial) == curve(alone)
-
-
-# F18: damage.
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-def flip(path: Path) -> None:
-    """Turn over one bit in the middle: of a weight, or of the optimizer's state."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-DAMAGES = {"truncated": cut, "empty": empty, "one bit flipped": flip, "missing": Path.unlink}
-each_damage = pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-
-
-@pytest.fixture
-def abandoned(tmp_path: Path, saving_always: None) -> Path:
-    """A run given back at the fourth of six batches: checkpoints 4 and 3 are there."""
-    with pytest.raises(Abandoned):
-        train(CONFIG, tmp_path, report=Counting(at=4))
-    assert [saved["step"] for saved in listed(tmp_path)] == [4, 3]
-    return tmp_path
-
-
-@each_damage
-def test_f18_a_damaged_checkpoint_is_refused_by_name_and_hash_and_the_previous_used(
-    damage: Callable[[Path], None],
-    abandoned: Path,
-    whole: tuple[Path, RunResult],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    newest = listed(abandoned)[0]
-    damage(abandoned / newest["file"])
-    listener = Counting()
-    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
-    assert listener.batches == BATCHES - 3
-    warning = next(r.message for r in caplog.records if r.name == "lightning_modules.running")
-    start = f"{abandoned / newest['file']}: recorded sha256 {newest['sha256']}, found "
-    assert warning.startswith(start)
-
-
-@each_damage
-def test_f18_without_a_sound_checkpoint_the_run_starts_again(
-    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
-) -> None:
-    for saved in listed(abandoned):
-        damage(abandoned / saved["file"])
-    listener = Counting()
-    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
-    assert listener.batches == BATCHES
-
-
-@each_damage
-def test_f18_a_damaged_manifest_is_not_believed(
-    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
-) -> None:
-    damage(abandoned / "last.json")
-    assert_same(abandoned, train(CONFIG, abandoned), whole)
-
-
-@each_damage
-def test_f18_damaged_best_weights_come_back_from_the_checkpoint(
-    damage: Callable[[Path], None], abandoned: Path, whole: tuple[Path, RunResult]
-) -> None:
-    damage(abandoned / "best.ckpt")
-    listener = Counting()
-    assert_same(abandoned, train(CONFIG, abandoned, report=listener), whole)
-    assert listener.batches == BATCHES - 4
-
-
-@each_damage
-@pytest.mark.parametrize("at", [3, 6])
-def test_f18_best_weights_that_are_damaged_while_the_run_trains_are_not_believed(
-    damage: Callable[[Path], None],
-    at: int,
-    registries: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """At the third batch a checkpoint would take them up, after the sixth the run would end."""
-    config, course = first_is_best()
-    monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0 if at == 3 else 60.0)
-
-    def harm() -> Command:
-        damage(tmp_path / "best.ckpt")
-        return Command.CONTINUE
-
-    course[:] = [0.5, 0.25, 0.125]
-    text = "best.ckpt: is not what was written there; check the disk, then run the same command"
-    with pytest.raises(TrialFailed, match=text) as caught:
-        train(config, tmp_path, report=Counting(at=at, then=harm))
-    assert caught.value.reason == "disk"
-    course[:] = [0.25, 0.125] if at == 3 else [0.5, 0.25, 0.125]
-    result = train(config, tmp_path)
-    assert result.value == 0.5
-    assert (
-        result.checkpoint.sha256
-        == hashlib.sha256((tmp_path / "best.ckpt").read_bytes()).hexdigest()
-    )
-
-
-def test_f18_best_weights_newer_than_the_checkpoint_are_not_taken_for_its_own(
-    registries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The third validation was the best, but the run that goes on is stopped at the second."""
-    config, course = first_is_best()
-    course[:] = [0.5]
-    with pytest.raises(Abandoned):
-        train(config, tmp_path / "twice", report=Counting(at=3))
-    course[:] = [0.25, 0.75]
-    with pytest.raises(ProcessEndedError):
-        train(config, tmp_path / "twice", report=Counting(answers=(Command.CONTINUE, None)))
-    course[:] = [0.25]
-    twice = train(config, tmp_path / "twice", report=Counting(answers=(Command.STOP,)))
-    course[:] = [0.5, 0.25]
-    stop = Counting(answers=(Command.CONTINUE, Command.STOP))
-    assert_same(
-        tmp_path / "twice",
-        twice,
-        (tmp_path / "once", train(config, tmp_path / "once", report=stop)),
-    )
-
-
-def first_is_best() -> tuple[RunConfig, list[float]]:
-    """Return a config whose validations measure what stands in the list, in its order."""
-    course: list[float] = []
-    plugins.metric("course", direction="maximize")(lambda outputs, targets: course.pop(0))
-    plain = {**CONFIG.plain(), "objective": {"metric": "course"}}
-    return RunConfig.model_validate(plain), course

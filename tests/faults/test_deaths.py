@@ -1,5 +1,6 @@
 """Rows F1, F6 to F9 of the fault matrix: every death has a name, and the study goes on."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -109,11 +110,12 @@ def test_a_study_whose_trial_hangs_ends_with_its_time_budget(
 ) -> None:
     spec = make_faulty(
         {"fault": {"choices": ["none", "hang"]}},
-        budget={"time": "3s"},
+        budget={"time": "20s"},
         search={"sampler": "grid", "pruner": "none"},
     )
     outcome = run_study(spec, tmp_path, workers=1)
-    assert outcome.end.seconds < 3 + 3 + 2  # the limit, the grace, and what killing takes
+    used = json.loads(outcome.folder.progress.read_text())["wall_seconds"]
+    assert 19 <= used < 20 + 3  # it stops a twentieth before, and kills within the grace
     assert [record.state for record in outcome.end.records] == ["complete"]
     assert outcome.best is not None
     assert outcome.best.study["trials"] == {"complete": 1, "pruned": 0, "failed": 0}

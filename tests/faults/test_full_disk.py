@@ -148,3 +148,13 @@ def test_f15_a_study_waits_for_room_and_goes_on_when_there_is_some(moment: str, 
     assert outcome.end.new == TRIALS
     assert len(said) == 1
     assert "No space left on device; waiting up to 0.2 s for room" in said[0]
+
+
+def test_f15_a_study_that_finds_the_disk_full_when_it_goes_on_says_so(disk: Path) -> None:
+    results = disk / "results"
+    run_study(load_study(STUDY, ["budget.trials=2"]), results)
+    fill(disk)
+    with pytest.raises(EnvironmentFault, match=r"tight/lock: could not be written \(No space left"):
+        run_study(spec(), results)
+    (disk / "ballast").unlink()
+    assert run_study(spec(), results).end.new == TRIALS - 2

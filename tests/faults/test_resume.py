@@ -138,9 +138,8 @@ IDS = ["space", "direction", "data"]
 @pytest.mark.parametrize(("change", "line"), CHANGES, ids=IDS)
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_f28_another_study_of_the_same_name_is_refused_with_the_difference_and_changes_nothing(
-    call: Call, change: Change, line: str, workers: int, request: pytest.FixtureRequest
+    call: Call, change: Change, line: str, workers: int
 ) -> None:
-    pass_over_stale_rows(request, change, workers)
     study = {**STUDY, **ON_TABLE}
     assert call(study, workers).code == 0
     before = files_below(Path("results"))
@@ -157,9 +156,8 @@ def test_f28_another_study_of_the_same_name_is_refused_with_the_difference_and_c
 @pytest.mark.parametrize(("change", "line"), [CHANGES[0], CHANGES[2]], ids=[IDS[0], IDS[2]])
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_f28_a_change_that_is_allowed_is_recorded_and_the_study_goes_on(
-    call: Call, change: Change, line: str, workers: int, request: pytest.FixtureRequest
+    call: Call, change: Change, line: str, workers: int
 ) -> None:
-    pass_over_stale_rows(request, change, workers)
     study = {**STUDY, **ON_TABLE}
     call(study, workers)
     before = fingerprint()
@@ -176,16 +174,6 @@ def test_f28_a_change_that_is_allowed_is_recorded_and_the_study_goes_on(
     assert fingerprint() == after
 
 
-def pass_over_stale_rows(request: pytest.FixtureRequest, change: Change, workers: int) -> None:
-    """Expect to fail where one process is to see that a file changed between two of its calls."""
-    if change is other_data and workers == 0:
-        reason = "prepared_data keeps the rows of a file by its config, however the file changed"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
-
-
-@pytest.mark.xfail(
-    strict=True, reason="the change is written down before the storage is asked, which refuses it"
-)
 def test_f28_another_direction_is_no_change_that_could_be_allowed(call: Call) -> None:
     """The storage refuses; the study is as it was before, and goes on."""
     study = {**STUDY, **ON_TABLE}

@@ -85,12 +85,6 @@ HOOKS = {
     "on_save_checkpoint": 0,
     "on_train_end": 1,  # the trial was trained to its end: it is complete
 }
-SEEN_BY_LIGHTNING = ("on_train_batch_end", "on_validation_end")
-LIGHTNING_ENDS_IT = pytest.mark.xfail(
-    strict=True,
-    raises=SystemExit,
-    reason="Lightning's own SIGTERM handler raises SystemExit between two batches",
-)
 HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
 
 
@@ -209,10 +203,7 @@ def check_went_on(spec: StudySpec, results: Path, straight: Path, *, workers: in
     assert essence(results) == essence(straight)
 
 
-IN_PROCESS = [
-    pytest.param(0, hook, marks=[LIGHTNING_ENDS_IT] if hook in SEEN_BY_LIGHTNING else [])
-    for hook in HOOKS
-]
+IN_PROCESS = [pytest.param(0, hook) for hook in HOOKS]
 IN_CHILD = [pytest.param(1, hook, marks=pytest.mark.slow) for hook in HOOKS]
 
 
@@ -347,11 +338,6 @@ def check_each_batch_once(notes: Path, *, n_trials: int, n_epochs: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="Lightning's own SIGTERM handler ends the child with 143: FAIL for good",
-)
 def test_f3_sigterm_to_all_processes_at_once_is_no_fault_of_the_trial(
     tmp_path: Path, notes: Path, plugin: Path, make_told: MakeTold
 ) -> None:

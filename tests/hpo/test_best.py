@@ -153,6 +153,20 @@ def test_an_evaluation_is_kept_while_the_same_trial_is_best(
     assert "test.value" in written(writer)["null_because"]
 
 
+def test_an_opening_that_showed_no_value_is_kept_with_its_reason(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.write(records, time_s=1)
+    before = written(writer)
+    reasons = {**before["null_because"], "test.value": "it is nan"}
+    opened = {"test": {"opened": 1, "value": None}, "null_because": reasons}
+    writer.folder.best_config.write_text(json.dumps(before | opened))
+    writer.write([*records, make_trial(1, 0.25)], time_s=2)
+    assert written(writer)["test"] == opened["test"]
+    assert written(writer)["null_because"] == reasons
+
+
 def test_trials_that_the_split_cannot_tell_apart_are_named(
     writer: BestWriter, make_trial: MakeTrial
 ) -> None:

@@ -102,3 +102,14 @@ def test_only_a_few_preparations_are_kept(
     for seed in range(KEPT_PREPARATIONS + 2):
         prepared_data(make_spec(f"data.split_seed={seed}").space.random(0))
     assert len(child._prepared) == KEPT_PREPARATIONS
+
+
+def test_a_file_that_changed_is_prepared_again(make_spec: MakeSpec, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(40)))
+    data = {"source": "csv", "path": str(table), "target": "y"}
+    config = make_spec(data=data, task={"kind": "binary"}).space.random(0)
+    first = prepared_data(config)
+    assert prepared_data(config) is first
+    table.write_text("x,y\n" + "".join(f"{n + 1},{'ab'[n % 2]}\n" for n in range(40)))
+    assert prepared_data(config).hashes != first.hashes

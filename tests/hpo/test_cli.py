@@ -71,14 +71,14 @@ def test_best_lists_the_top_trials(cli, finished) -> None:
     said = cli("best", "tiny", "--top", 2, "--results", finished.results)
     assert [line.split()[:2] for line in said.out.splitlines()] == [
         ["#", "trial"],
-        ["1", "3"],
-        ["2", "1"],
+        ["1", "1"],
+        ["2", "3"],
     ]
 
 
 def test_list_shows_every_study(cli, finished) -> None:
     said = cli("list", "--results", finished.results)
-    assert said.out.splitlines()[1].startswith("tiny   4  2  1  accuracy ↑  0.9000  0.4667")
+    assert said.out.splitlines()[1].startswith("tiny   3  3  1  accuracy ↑  0.9333  0.4667")
 
 
 def test_without_a_study_list_says_what_makes_one(cli) -> None:
@@ -187,9 +187,25 @@ def test_a_seed_for_train_is_an_override(cli, finished) -> None:
 
 
 def test_evaluate_counts_openings_of_the_test_split(cli, copied) -> None:
-    assert cli("evaluate", copied.path).out.startswith("trial 3 on validation: accuracy 0.9000")
+    best = json.loads(copied.best_config.read_text())
+    first = (
+        f"trial {best['study']['trial']} on validation: accuracy {best['metric']['value']:.4f}, "
+    )
+    assert cli("evaluate", copied.path).out.startswith(first)
     assert json.loads(cli("evaluate", copied.path, "--test", "--json").out)["result"]["opened"] == 1
     assert "opened 2 times" in cli("evaluate", copied.path, "--test").out
+
+
+def test_evaluate_says_everything_and_where_it_stands(cli, copied) -> None:
+    said = cli("evaluate", copied.path).out
+    assert re.search(r"^accuracy ↑ +0\.\d{4} +0\.\d{4} to \S+$", said, re.MULTILINE)
+    assert re.search(r"^virginica( +[01]\.\d+){3} +\d+$", said, re.MULTILINE)
+    file = copied.evaluated("validation")
+    assert f"\n{file}; beside it validation-confusion.svg, validation-roc.svg, " in said
+    printed = json.loads(cli("evaluate", copied.path, "--json").out)["result"]
+    record = json.loads(file.read_text())
+    assert {**printed, "created_utc": ""} == {**record, "created_utc": ""}
+    assert {"confusion", "per_class", "roc", "pr", "reliability", "ci95"} <= set(record)
 
 
 def test_threads_are_those_of_every_trial(cli, tmp_path, monkeypatch) -> None:
@@ -217,7 +233,7 @@ def test_init_check_run_predict_lead_from_a_table_to_predictions(cli) -> None:
 # What goes wrong: one line, the right code, nothing created.
 
 ERRORS = [
-    (["run", "nothing.yaml"], 2, r"nothing.yaml: no such file; shipped studies: cnn, mlp, "),
+    (["run", "nothing.yaml"], 2, r"nothing.yaml: no such file; shipped studies: cnn, .*mlp, "),
     (["run", "smok"], 2, r"smok: no study file; did you mean 'smoke'\?"),
     (["run"], 2, r"study.yaml: no such file; shipped studies: "),
     (["check", "nothing.yaml"], 2, r"nothing.yaml: no such file; shipped studies: "),

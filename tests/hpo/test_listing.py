@@ -43,7 +43,7 @@ def test_every_study_of_the_folder_has_a_line(finished) -> None:
     (line,) = list_studies(finished.results)
     best = finished.outcome.best
     assert (line.name, line.metric, line.direction) == ("tiny", "accuracy", "maximize")
-    assert line.trials == {"complete": 4, "pruned": 2, "failed": 1}
+    assert line.trials == {"complete": 3, "pruned": 3, "failed": 1}
     assert (line.best, line.default) == (best.metric["value"], finished.records[0].value)
     assert line.seconds == sum(record.seconds for record in finished.records)
 
@@ -90,7 +90,7 @@ def test_the_best_trials_are_complete_and_in_order(finished) -> None:
 
 
 def test_there_are_no_more_best_trials_than_complete_ones(finished) -> None:
-    assert len(top_trials(finished.folder, 100)) == 4
+    assert len(top_trials(finished.folder, 100)) == 3
 
 
 def test_a_value_is_picked_by_its_path() -> None:

@@ -29,7 +29,7 @@ def test_the_view_shows_title_progress_best_and_failure(finished, visible) -> No
     text = "\n".join(visible(finished.screen))
     assert "tiny  accuracy ↑   4 dimensions   random + median   seed 3" in text
     assert "[########################]  trial 7/7" in text
-    assert "✓ 4  ✂ 2  ✗ 1" in text
+    assert "✓ 3  ✂ 3  ✗ 1" in text
     assert "default was 0.4667)" in text
     assert "✗ trial 4: non-finite loss" in text
 

@@ -4,10 +4,12 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn import datasets
@@ -16,6 +18,7 @@ from hpo import predict
 from hpo.errors import DataError, UsageError
 from hpo.predict import STDIN, open_model, predict_rows, write_predictions
 from lightning_modules.config import RunConfig
+from lightning_modules.data.raw import load
 from lightning_modules.train import train
 
 TOWNS, LABELS = ("01", "B", "C"), ("-1", "=no", "=no", "=no")
@@ -169,7 +172,6 @@ def test_missing_and_unseen_values_are_treated_as_in_training(table: Path, tmp_p
         ("age,town,member,z\n1,B,True,2\n", "columns not expected: 'z'; expected: 'age', 'town'"),
         ("age,town,member\n1,B\n", "line 2 has 2 fields, the header has 3"),
         ("age,town,member\n", "has a header but no rows"),
-        ("age;town;member\n1;B;True\n", "has the delimiter ';', not ','"),
         ("age,town,member\n1,B,True\nx,B,True\n", "column 'age' holds numbers, but row 2 has 'x'"),
         ("age,town,member\ninf,B,True\n", "column 'age' holds numbers, but row 1 has 'inf'"),
     ],
@@ -182,6 +184,15 @@ def test_a_table_that_does_not_fit_is_refused_before_anything_is_written(
         write_predictions(table, write(tmp_path, text), to)
     assert str(caught.value).startswith(str(tmp_path / "new.csv"))
     assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_new_rows_may_come_in_another_form_than_those_of_training(
+    table: Path, tmp_path: Path
+) -> None:
+    plain = write(tmp_path, "age,town,member\n1.5,B,True\n2,é,False\n")
+    other = write(tmp_path, "age;town;member\n1,5;B;True\n2;é;False\n".encode("cp1252"), "o.csv")
+    rows = [list(predict_rows(table, path, probabilities=True)) for path in (plain, other)]
+    assert rows[0] == rows[1]
 
 
 def test_the_row_of_an_error_is_counted_over_all_pieces(
@@ -309,7 +320,9 @@ def test_a_file_that_is_no_array_is_refused(digits: Path, tmp_path: Path) -> Non
 
 def test_an_array_cannot_stand_for_text_columns(table: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((2, 3)))
-    with pytest.raises(DataError, match="column 'town' is text, an array has numbers; give a CSV"):
+    with pytest.raises(
+        DataError, match="column 'town' is no number, an array has numbers; give a CSV"
+    ):
         predict_rows(table, tmp_path / "a.npy")
 
 
@@ -368,3 +381,78 @@ def test_a_record_without_a_checkpoint_or_a_damaged_run_is_refused(
     (tmp_path / "config.json").write_text('{"half": ')
     with pytest.raises(UsageError, match=r"config.json: is damaged"):
         open_model(tmp_path)
+
+
+def test_a_table_of_everything_is_prepared_for_prediction_as_it_was_for_training(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        f"{i * 1.5 if i % 6 else ''};{TOWNS[i % 3] if i % 7 else ''};{i % 2 == 0};"
+        f"{1 + i % 28:02}.{1 + i % 12:02}.{2000 + i % 20} {i % 24}:30;{1 + i % 5}"
+        for i in range(60)
+    ]
+    text = "age;town;member;born;y\n" + "".join(
+        line.replace(".0;", ";", 1).replace(".5;", ",5;", 1) + "\n" for line in lines
+    )
+    source = tmp_path / "data.csv"
+    source.write_text(text)
+    choices = {"indicator": True, "clip": 0.05, "rare": 0.2, "scale": "quantile", "pca": 6}
+    run = trained(
+        tmp_path / "run",
+        task={"kind": "regression"},
+        data={
+            "source": "csv",
+            "path": str(source),
+            "target": "y",
+            "test": None,
+            "prepare": {**choices, "target": "log"},
+        },
+        model={"family": "mlp", "n_layers": 1, "width": 8},
+    )
+    model = open_model(run)
+    raw = load(model.config.data.model_copy(update={"path": str(source)}), task_kind="regression")
+    expected = model.fitted.preparation.apply(raw.x)
+    got = np.concatenate(list(predict._csv_pieces(model, source, "t")))
+    np.testing.assert_array_equal(got, expected)
+    assert all(float(row[0]) > 0 for row in list(predict_rows(run, source))[1:])
+    new = write(tmp_path, "born;age;member;town\n;;;\n1.2.2031;1e3;true;Z\n")
+    assert len(list(predict_rows(run, new))) == 3
+    late = write(tmp_path, "born;age;member;town\n;;;\nsoon;1;true;Z\n")
+    with pytest.raises(DataError, match=r"column 'born' holds dates, but row 2 has 'soon'"):
+        list(predict_rows(run, late))
+
+
+def test_the_column_that_split_the_rows_may_be_there_or_not(tmp_path: Path) -> None:
+    source = tmp_path / "data.csv"
+    source.write_text(
+        "a,who,y\n" + "".join(f"{i / 7},p{i % 12},{'uv'[i % 2]}\n" for i in range(60))
+    )
+    run = trained(
+        tmp_path / "run",
+        task={"kind": "binary"},
+        data={
+            "source": "csv",
+            "path": str(source),
+            "target": "y",
+            "split": "grouped",
+            "group": "who",
+        },
+        model={"family": "mlp", "n_layers": 1, "width": 8},
+    )
+    full = list(predict_rows(run, source, probabilities=True))
+    alone = write(tmp_path, "a\n" + "".join(f"{i / 7}\n" for i in range(60)))
+    assert list(predict_rows(run, alone, probabilities=True)) == full
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
+def test_a_parquet_file_is_predicted_as_its_csv_file(table: Path, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"age": [1.5, None], "town": ["B", None], "member": [True, False], "y": ["u", "v"]}
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    rows = [
+        list(predict_rows(table, tmp_path / name, probabilities=True))
+        for name in ("t.csv", "t.parquet")
+    ]
+    assert rows[0] == rows[1]

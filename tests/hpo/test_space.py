@@ -195,6 +195,14 @@ def test_the_default_of_an_open_space_is_the_default_config() -> None:
     assert space.resolve(default.params) == space_of().resolve({})
 
 
+def test_a_setting_that_is_off_by_default_is_off_in_the_default_config() -> None:
+    prepare = {"indicator": {"choices": [True, False]}, "clip": {"low": 0.01, "high": 0.1}}
+    data = {"source": "csv", "path": "t.csv", "target": "y", "prepare": prepare}
+    space = space_of(data=data)
+    assert space.problems == []
+    assert space.defaults()[0].params["data.prepare.indicator"] is False
+
+
 def test_a_default_outside_its_range_is_clipped_with_a_note() -> None:
     space = space_of(model={"family": "mlp", "width": {"low": 8, "high": 64}})
     [default] = space.defaults()

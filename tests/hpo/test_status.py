@@ -5,6 +5,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from hpo.errors import EnvironmentFault
 from hpo.layout import LOCK, StudyFolder
 from hpo.requests import EndTrial, Stop, send
 from hpo.status import status_lines, status_of
@@ -146,3 +149,28 @@ def test_verbs_that_steer_load_neither_torch_nor_optuna(copied: StudyFolder) -> 
         ["budget", "2"],
         ["enqueue", "2"],
     ]
+
+
+def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    with pytest.raises(EnvironmentFault, match="lock: Is a directory; ask as the user who runs"):
+        StudyFolder(tmp_path).owner()
+
+
+def test_a_study_is_watched_until_it_ends(cli: Any, tmp_path: Path) -> None:
+    """Beside it, as from another terminal: what was seen is what came of it."""
+    begin = [sys.executable, "-c", "from hpo.cli import main; main()", "run", "smoke", "--quiet"]
+    begin += ["--trials", "12", "--results", str(tmp_path), "--workers", "1"]
+    with subprocess.Popen(begin, stdout=subprocess.PIPE) as process:
+        while not (tmp_path / "smoke" / "study.yaml").exists():
+            assert process.poll() is None
+        said = cli("status", "smoke", "--watch", "--results", tmp_path)
+        assert process.wait() == 0
+    assert said.out.splitlines()[0].startswith("smoke: does not run; 12/12 trials (")
+    assert "smoke: runs in process" in said.err
+
+
+def test_only_one_study_is_watched(cli: Any, tmp_path: Path) -> None:
+    said = cli("status", "--watch", "--results", tmp_path)
+    assert said.code == 2
+    assert "hpo status STUDY --watch" in said.err

@@ -14,20 +14,18 @@ import pytest
 from rich.console import Console
 
 from hpo import recorder, steering
-from hpo.errors import SpecError, UsageError
 from hpo.events import EventsObserver
 from hpo.files import read_document
 from hpo.layout import StudyFolder
 from hpo.live import LiveObserver
 from hpo.observers import Observer, StudyStart
 from hpo.records import Progress, TrialRecord, read_record, read_trials
-from hpo.requests import Ask, EndTrial, Enqueue, SetBudget, Stop, read_request, send
+from hpo.requests import Ask, EndTrial, Enqueue, SetBudget, Stop, send
 from hpo.scheduler import Limits
-from hpo.spec import StudySpec, load_study
+from hpo.spec import StudySpec
 from hpo.status import status_of
 from hpo.study import StudyOutcome, run_study
 from hpo.twins import Twins
-from hpo.wishes import check_wish, parse_wish, refusal
 
 MakeSpec = Callable[..., StudySpec]
 Observe = Callable[..., Observer]
@@ -326,25 +324,6 @@ def test_what_was_asked_of_a_supervisor_that_has_gone_does_nothing(
     assert list(folder.requests.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[" * 50_000,
-        "[]",
-        "NaN",
-        '{"schema": "hpo.request/1", "asked_utc": "", "to": null, "ask": {"kind": "halt"}}',
-        '{"schema": "hpo.request/1", "asked_utc": "", "to": null, '
-        '"ask": {"kind": "end_trial", "trial": "0"}}',
-        '{"schema": "hpo.request/2", "asked_utc": "", "to": null, "ask": {"kind": "stop"}}',
-    ],
-)
-def test_a_file_that_is_no_request_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "x.json").write_text(text)
-    with pytest.raises(UsageError, match=r"requests/x\.json: is no request"):
-        read_request(tmp_path / "x.json")
-
-
 def test_a_file_that_is_no_request_is_removed_with_a_warning_and_the_study_goes_on(
     tmp_path: Path, make_spec: MakeSpec, observe: Observe
 ) -> None:
@@ -418,127 +397,3 @@ def test_an_enqueued_trial_is_trained_once_however_often_the_supervisor_is_kille
     assert [r.params["model.width"] == 12 for r in records if "enqueued" in r.notes] == [True]
     assert [record.number for record in records if "enqueued" in record.notes] == [1]
     assert len(records) == 3
-
-
-# What a user gives of a trial.
-
-WIDTHS = {"low": 8, "high": 32, "step": 8}
-LISTS = {
-    "model": {"family": "mlp", "layers": {"length": {"low": 1, "high": 3}, "each": WIDTHS}},
-    "optimizer": {"one_of": {"adamw": {"lr": {"choices": [0.1, 1]}}, "sgd": {}}},
-}
-
-
-def test_values_become_those_of_the_space_with_the_branches_that_follow(
-    make_spec: MakeSpec,
-) -> None:
-    space = make_spec(**LISTS).space
-    given = ["optimizer.adamw.lr=1.0", "model.layers.length=2", "model.layers.1=16.0"]
-    found = parse_wish(space, given)
-    assert found == {
-        "model.layers.length": 2,
-        "model.layers.1": 16,
-        "optimizer": "adamw",
-        "optimizer.adamw.lr": 1,
-    }
-    assert type(found["model.layers.1"]) is int
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"optimizer.lr": 0.1}, "optimizer.lr: is no parameter of the study; did you mean '"),
-        ({"optimizer": "sgd", "optimizer.adamw.lr": 1}, "exists only where optimizer is adamw"),
-        ({"optimizer.adamw.lr": 0.2}, "0.2 is no choice; one of: 0.1, 1"),
-        ({"optimizer.adamw.lr": True}, "True is no choice"),
-        ({"model.layers.length": 4}, "4 lies outside; give a number from 1 to 3"),
-        ({"model.layers.length": 1.5}, "1.5 is no whole number"),
-        ({"model.layers.length": "2"}, "'2' is no number"),
-        ({"model.layers.length": float("inf")}, "inf lies outside"),
-        ({"model.layers.length": float("nan")}, "nan lies outside"),
-        ({"model.layers.length": 10**400}, "… lies outside"),
-        ({"optimizer": {"one_of": {}}}, "{'one_of': {}} is no choice"),
-        ({"model.layers.length": True}, "True is no number"),
-        ({"model.layers.0": 16}, "long enough; give model.layers.length too"),
-        ({"model.layers.length": 1, "model.layers.1": 16}, "model.layers.length is more than 1"),
-        ({"model.layers.length": 1, "model.layers.0": 9}, "9 is no step; the nearest is 8"),
-    ],
-)
-def test_values_that_do_not_fit_are_named(
-    make_spec: MakeSpec, given: dict[str, object], told: str
-) -> None:
-    with pytest.raises(SpecError) as caught:
-        check_wish(make_spec(**LISTS).space, given)
-    assert told in str(caught.value)
-    assert len(caught.value.problems) == 1
-
-
-@pytest.mark.parametrize(
-    ("search", "told"),
-    [
-        ({"sampler": "grid"}, "a grid has its own points"),
-        ({"sampler": "qmc"}, "next point of a sequence"),
-        ({"sampler": "random", "reproducible": True}, "search.reproducible: the seed"),
-    ],
-)
-def test_a_study_that_follows_a_sequence_takes_no_values(
-    make_spec: MakeSpec, tmp_path: Path, cli: Any, search: dict[str, object], told: str
-) -> None:
-    lr = {"name": "adamw", "lr": {"choices": [0.1, 0.2]}}
-    spec = make_spec(search=search, optimizer=lr)
-    assert refusal(spec.search) is not None
-    folder = StudyFolder(tmp_path / "tiny")
-    folder.path.mkdir()
-    folder.study_file.write_text(spec.text())
-    said = cli("enqueue", "tiny", "--set", "optimizer.lr=0.1", "--results", tmp_path)
-    assert said.code == 2
-    assert told in said.err
-    assert not folder.requests.exists()
-
-
-# Commands to a study that does not run, or cannot do it.
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["stop", "tiny"], "tiny: does not run; nothing to stop\n"),
-        (["stop", "tiny", 3], "tiny: does not run; nothing to stop\n"),
-        (
-            ["budget", "tiny", "--trials", 30, "--epochs", 9],
-            "tiny: does not run; hpo run FILE --trials 30 --set budget.epochs=9 goes on with that "
-            "budget\n",
-        ),
-        (["budget", "tiny"], "hpo budget: no limit is given; --trials, --time or --epochs\n"),
-        (["budget", "tiny", "--time", "soon"], "--time: 'soon' is no duration; write 90s, 10m or"),
-        (["enqueue", "tiny"], "hpo enqueue: no values are given; --set optimizer.lr=1e-3\n"),
-    ],
-)
-def test_what_cannot_be_asked_exits_2_and_asks_nothing(
-    cli: Any, finished: Any, arguments: list[object], told: str
-) -> None:
-    said = cli(*arguments, "--results", finished.results)
-    assert (said.code, said.out) == (2, "")
-    assert said.err.startswith(told)
-    assert not finished.folder.requests.exists()
-
-
-def test_a_budget_below_what_is_used_exits_2(cli: Any, copied: StudyFolder) -> None:
-    with copied.owned():
-        said = cli("budget", "tiny", "--trials", 3, "--results", copied.path.parent)
-    assert said.code == 2
-    assert said.err == "tiny: --trials 3: 7 trials have ended or run; give 7 or more\n"
-    assert not copied.requests.exists()
-
-
-def test_values_wait_for_a_study_that_does_not_run_and_the_budget_is_named(
-    cli: Any, copied: StudyFolder
-) -> None:
-    said = cli("enqueue", "tiny", "--set", "model.width=5", "--results", copied.path.parent)
-    assert (said.code, said.out) == (0, "enqueued: model.width=5\n")
-    assert said.err == (
-        "the budget has no room for 1 of what is enqueued; hpo run FILE --trials N\n"
-    )
-    spec = load_study(copied.study_file, ["budget.trials=8"])
-    record = run_study(spec, copied.path.parent).end.records[-1]
-    assert (record.params["model.width"], record.notes) == (5, ["enqueued"])

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from hpo.best import BestConfig
-from hpo.evaluate import Evaluation
+from hpo.evaluations import Evaluation, Opening
 from hpo.listing import curve, differing, list_studies, top_trials
 from hpo.retrain import Retrained
 from hpo.spec import load_study, shipped_studies
@@ -19,6 +21,7 @@ from hpo.tables import (
     trial_rows,
 )
 from lightning_modules.config import RunConfig
+from lightning_modules.evaluation.findings import Findings
 from lightning_modules.families import FAMILIES
 
 
@@ -44,6 +47,14 @@ def test_a_best_config_says_what_the_test_split_gave(finished) -> None:
     assert "  test 0.5000 (opened 2 times)" in best_lines(best)
 
 
+def test_a_searched_setting_that_the_record_leaves_out_is_off(finished) -> None:
+    raw = finished.outcome.best.model_dump(mode="json", by_alias=True)
+    raw["searched"] = ["data.prepare.indicator", "optimizer.adamw.lr"]
+    lines = [line.split() for line in best_lines(BestConfig.model_validate(raw))[-2:]]
+    assert lines[0] == ["data.prepare.indicator", "off"]
+    assert float(lines[1][1]) > 0
+
+
 def test_lists_and_their_lengths_are_searched_settings(finished) -> None:
     raw = finished.outcome.best.model_dump(mode="json", by_alias=True)
     raw["config"]["model"]["layers"] = [32, 16]
@@ -59,7 +70,7 @@ def test_lists_and_their_lengths_are_searched_settings(finished) -> None:
 def test_a_study_is_a_row(finished) -> None:
     headings, (row,) = study_rows(list_studies(finished.results))
     shown = dict(zip(headings, row, strict=True))
-    assert (shown["study"], shown["✓"], shown["✂"], shown["✗"]) == ("tiny", "4", "2", "1")
+    assert (shown["study"], shown["✓"], shown["✂"], shown["✗"]) == ("tiny", "3", "3", "1")
     assert shown["metric"] == "accuracy ↑"
 
 
@@ -139,22 +150,76 @@ def test_values_on_other_data_are_not_compared(finished) -> None:
     assert retrained_lines(done)[1:] == [told]
 
 
+def evaluated(found: dict[str, Any], *, opened: int = 0) -> Evaluation:
+    opening = Opening(utc="2026-11-21T00:00:00Z", trial=3, metrics={})
+    silent = ("confusion", "roc", "pr", "reliability", "residuals")
+    rest = {"task": "binary", "n_rows": 1234, "resamples": 9, "classes": None, "per_class": None}
+    return Evaluation(
+        study="tiny",
+        trial=3,
+        split="test",
+        metric="accuracy",
+        direction="maximize",
+        seed=0,
+        config_sha256="",
+        checkpoint_sha256="",
+        created_utc="",
+        figures={},
+        findings=Findings(**{**rest, **dict.fromkeys(silent), "null_because": {}, **found}),
+        openings=[opening] * opened,
+    )
+
+
+MEASURED: dict[str, Any] = {
+    "metrics": {"loss": 1.0, "accuracy": 0.5, "roc_auc": None},
+    "ci95": {"loss": None, "accuracy": [0.25, 0.75], "roc_auc": None},
+    "null_because": {"metrics.roc_auc": "all rows of the split are of one class"},
+}
+
+
 @pytest.mark.parametrize("opened", [0, 1, 2])
 def test_a_test_split_opened_again_is_worth_less(opened: int) -> None:
-    done = Evaluation(
-        split="test",
-        trial=3,
-        metric="accuracy",
-        value=0.5,
-        metrics={"accuracy": 0.5, "f1": 0.25},
-        opened=opened,
-    )
-    lines = evaluation_lines(done)
-    assert lines[0] == "trial 3 on test: accuracy 0.5000"
-    assert lines[1].split() == ["f1", "0.2500"]
-    assert lines[2:] == (
+    lines = evaluation_lines(evaluated(MEASURED, opened=opened))
+    assert lines[0] == "trial 3 on test: accuracy 0.5000, 1,234 rows"
+    assert lines[6:] == (
         ["the test split was opened 2 times: its value is worth less"] if opened > 1 else []
     )
+
+
+def test_every_metric_has_its_direction_and_interval_or_why_it_has_no_value() -> None:
+    lines = evaluation_lines(evaluated(MEASURED))
+    assert [line.split(maxsplit=3) for line in lines[2:]] == [
+        ["metric", "value", "95%", "interval"],
+        ["accuracy", "↑", "0.5000", "0.2500 to 0.7500"],
+        ["loss", "1.000", "–"],
+        ["roc_auc", "↑", "–", "all rows of the split are of one class"],
+    ]
+
+
+def test_every_class_has_its_scores_and_of_many_the_worst_have() -> None:
+    def scores(i: int) -> dict[str, Any]:
+        share = 0.5 + i / 1000
+        return {"name": f"k{i}", "rows": 7, "found": 7, "precision": share, "recall": share}
+
+    few = [{**scores(0), "f1": 0.5}, {**scores(1), "precision": None, "f1": None}]
+    lines = evaluation_lines(evaluated({**MEASURED, "per_class": few}))
+    assert [line.split() for line in lines[-3:]] == [
+        ["class", "precision", "recall", "f1", "rows"],
+        ["k0", "0.5000", "0.5000", "0.5000", "7"],
+        ["k1", "–", "0.5010", "–", "7"],
+    ]
+    many = [{**scores(i), "f1": 0.9 - i / 1000} for i in range(100)]
+    lines = evaluation_lines(evaluated({**MEASURED, "per_class": many}))
+    assert [line.split()[0] for line in lines[-21:-1]] == [f"k{i}" for i in range(99, 79, -1)]
+    assert lines[-1] == "… and 80 classes with a higher f1"
+
+
+def test_names_of_classes_keep_the_columns_in_line() -> None:
+    one = {"rows": 7, "found": 7, "precision": 0.5, "recall": 0.5, "f1": 0.5}
+    named = [{**one, "name": name} for name in ("a", "鸢尾花", "x" * 60, "\x1b[2J\r")]
+    lines = evaluation_lines(evaluated({**MEASURED, "per_class": named}))[-5:]
+    assert len({cell_len(line) for line in lines}) == 1
+    assert all(line.isprintable() for line in lines)
 
 
 def test_every_family_has_a_row() -> None:

@@ -166,3 +166,28 @@ def test_choices_of_several_types_are_shown_as_text(tmp_path: Path, make_spec: M
     for record, run in zip(outcome.end.records, runs(outcome.folder), strict=True):
         clip = record.params["trainer.gradient_clip"]
         assert parameters_of(run)["trainer.gradient_clip"] == ("none" if clip is None else clip)
+
+
+@pytest.mark.parametrize("lost", ["its end", "all of it", "the description"])
+def test_what_a_kill_left_out_is_written_when_the_study_goes_on(
+    make_spec: MakeSpec, tmp_path: Path, lost: str
+) -> None:
+    """A supervisor that dies between the record of trial 1 and its entry leaves the curve alone."""
+    folder = run_study(make_spec("budget.trials=2"), tmp_path).folder
+    (place,) = folder.tensorboard.glob("t0001-*")
+    (file,) = place.glob("events.*")
+    (described,) = folder.tensorboard.glob("events.*")
+    if lost == "its end":
+        content = file.read_bytes()
+        file.write_bytes(content[: content.index(b"_hparams_/session_start_info") - 40])
+    else:
+        (file if lost == "all of it" else described).unlink()
+    run_study(make_spec("budget.trials=3"), tmp_path)
+    assert metadata.EXPERIMENT_TAG in hparams(folder.tensorboard)
+    for number in range(3):
+        (place,) = folder.tensorboard.glob(f"t{number:04d}-*")
+        assert {metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG} <= hparams(
+            place
+        ).keys()
+        events = [path for path in place.glob("events.*")]
+        assert len(events) == (2 if number == 1 and lost == "its end" else 1)

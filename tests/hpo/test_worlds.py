@@ -18,6 +18,7 @@ from hpo.records import TrialRecord
 from hpo.scheduler import (
     FIRST_FAILURES,
     MOST_FAILURES,
+    MOST_REPEATS,
     Finish,
     Limits,
     Scheduler,
@@ -82,6 +83,8 @@ class World:
         self.fates = chance.choice([usual, [0.0, 1.0, 0, 0.2, 0, 0]])  # or nothing but nan
         self.accidents = chance.choice([0.0, 0.01, 0.1])
         self.outages = chance.choice([0.0, 0.5])
+        self.configs = chance.choice([None, None, None, chance.randint(1, 8)])
+        """How many the space has; what is begun after them takes the outcome of one of them."""
         self.disk = Disk()
         self.acknowledged: dict[int, TrialRecord] = {}
         self.now_s = 0.0
@@ -164,6 +167,10 @@ class World:
         self.unwritten.append((number, TrialState.RUNNING))
         if self.calm or self.chance.random() >= self.outages:
             self.write_rows()
+        if self.configs is not None and number - self.configs in self.disk.records:
+            self.may_be_killed()
+            self.finish(_twin(number, self.disk.records[number - self.configs]))
+            return
         fate = self.chance.choices(FATES, self.fates)[0]
         if self.calm and fate == "disk":
             fate = "result"
@@ -236,8 +243,12 @@ class World:
             self.give_back(number)
             return
         self.may_be_killed()
-        record = _record(number, fate, epochs=self.chance.choice([0.5, 1.0, 3.0]))
         del self.running[number]
+        self.finish(_record(number, fate, epochs=self.chance.choice([0.5, 1.0, 3.0])))
+
+    def finish(self, record: TrialRecord) -> None:
+        """Put an end on record, then into the storage."""
+        number = record.number
         assert number not in self.disk.records, f"{number} has ended twice"
         self.disk.records[number] = record
         self.may_be_killed()
@@ -246,8 +257,9 @@ class World:
         if self.chance.random() < 0.5:
             self.disk.time_s = self.time_s
         failure = f"{record.reason}: {record.what}" if record.state == "failed" else None
-        epochs = record.run.epochs_run if record.run else 0.0
-        self.scheduler.finished(number, epochs=epochs, failure=failure)
+        repeated = record.same_as is not None
+        epochs = record.epochs_spent
+        self.scheduler.finished(number, epochs=epochs, failure=failure, repeated=repeated)
         self.acknowledged[number] = record
 
     def give_back(self, number: int) -> None:
@@ -270,6 +282,10 @@ class World:
         if finish.why == "failing":
             assert len(ended) >= FIRST_FAILURES
             assert {record.state for record in ended.values()} == {"failed"}
+            return
+        if finish.why == "exhausted":
+            assert limits.trials is None
+            assert sum(record.same_as is not None for record in ended.values()) >= MOST_REPEATS
             return
         assert finish.why == "budget"
         full = limits.trials is not None and len(ended) == limits.trials
@@ -301,8 +317,12 @@ def _record(number: int, fate: str, *, epochs: float) -> TrialRecord:
     )
 
 
+def _twin(number: int, twin: TrialRecord) -> TrialRecord:
+    return twin.model_copy(update={"number": number, "same_as": twin.number})
+
+
 def _epochs(ended: dict[int, TrialRecord]) -> float:
-    return sum(record.run.epochs_run for record in ended.values() if record.run)
+    return sum(record.epochs_spent for record in ended.values())
 
 
 def run_world(seed: int) -> Finish:

@@ -3,6 +3,7 @@ from typing import Any, Literal
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
 from lightning_modules.build import RunData, build_module, make_datamodule, open_data
 from lightning_modules.config import RunConfig
@@ -57,7 +58,7 @@ def test_test_rows_are_opened_only_when_asked_for(make_config: MakeConfig) -> No
 
 def test_a_family_for_images_takes_no_table(make_config: MakeConfig) -> None:
     config = make_config(model={"family": "cnn"})
-    text = r"model.family: cnn takes image data, iris gives features \(4,\); families for it: mlp"
+    text = r"model.family: cnn takes image data, iris gives features \(4,\); families for it: .*mlp"
     with pytest.raises(UsageError, match=text):
         build_module(config, open_data(config))
 
@@ -69,6 +70,37 @@ def test_a_family_for_images_takes_images(make_config: MakeConfig) -> None:
     data = open_data(config)
     assert data.prepared is not None
     assert build_module(config, data)(data.prepared.train.x[:2]).shape == (2, 10)
+
+
+PIECEWISE = {"family": "mlp", "embedding": {"name": "piecewise_linear", "n_bins": 4}}
+
+
+def test_bins_are_those_of_the_training_rows_alone(make_config: MakeConfig) -> None:
+    config = make_config(model=PIECEWISE)
+    data = open_data(config)
+    assert data.prepared is not None
+    train = data.prepared.train.x
+    edges = build_module(config, data).get_submodule("network.embedding").get_buffer("edges")
+    torch.testing.assert_close(edges[:, 0], train.min(0).values)
+    torch.testing.assert_close(edges[:, 2], train.quantile(0.5, dim=0))
+    torch.testing.assert_close(edges[:, 4], train.max(0).values)
+
+
+def test_bins_come_from_the_training_batches_of_a_data_module(
+    registries: None, make_config: MakeConfig
+) -> None:
+    SOURCES.register("OwnData")(Source(config=OwnData, datamodule=lambda settings: Halves()))
+    config = make_config(model=PIECEWISE, data={"source": "OwnData"}, trainer={"max_epochs": 1})
+    edges = build_module(config, open_data(config)).get_submodule("network.embedding")
+    assert edges.get_buffer("edges").tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0]]
+
+
+class Halves(pl.LightningDataModule):
+    """Five training rows of one feature in two batches."""
+
+    def train_dataloader(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        x, y = torch.arange(5.0)[:, None], torch.tensor([0, 1, 2, 0, 1])
+        return [(x[:2], y[:2]), (x[2:], y[2:])]
 
 
 def test_a_whole_module_is_taken_as_it_is(registries: None, make_config: MakeConfig) -> None:

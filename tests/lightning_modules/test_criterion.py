@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from lightning_modules.criterion import (
+    as_rows,
     class_weights,
     classification_loss,
+    mean_of_members,
     probabilities,
     regression_loss,
 )
@@ -101,3 +103,38 @@ def test_probabilities_add_up_to_1_over_two_columns_or_more(
 def test_the_second_column_is_the_chance_of_the_positive_class() -> None:
     chances = probabilities(torch.tensor([[3.0]]))
     torch.testing.assert_close(chances[0, 1], F.sigmoid(torch.tensor(3.0)))
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 2.0, 1.0])])
+def test_the_loss_of_an_ensemble_is_the_mean_of_its_members(
+    weights: torch.Tensor | None, generator: torch.Generator
+) -> None:
+    outputs = torch.randn(6, 4, 3, generator=generator)
+    targets = torch.tensor([0, 1, 2, 2, 1, 1])
+    each = [
+        classification_loss(outputs[:, i], targets, weights=weights, numbers=PLAIN)
+        for i in range(4)
+    ]
+    together = classification_loss(*as_rows(outputs, targets), weights=weights, numbers=PLAIN)
+    torch.testing.assert_close(together, torch.stack(each).mean())
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_an_ensemble_gives_the_mean_of_its_members_probabilities(
+    n_outputs: int, generator: torch.Generator
+) -> None:
+    outputs = 3 * torch.randn(6, 4, n_outputs, generator=generator)
+    expected = torch.stack([probabilities(outputs[:, i]) for i in range(4)]).mean(0)
+    torch.testing.assert_close(probabilities(mean_of_members(outputs, regression=False)), expected)
+
+
+def test_members_that_are_sure_stay_finite_together() -> None:
+    outputs = torch.tensor([[[200.0], [300.0]], [[-200.0], [300.0]]])
+    combined = mean_of_members(outputs, regression=False)
+    assert bool(combined.isfinite().all())
+    assert combined[1].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_an_ensemble_gives_the_mean_of_its_members_numbers() -> None:
+    outputs = torch.tensor([[[1.0], [3.0]], [[0.0], [-1.0]]])
+    assert mean_of_members(outputs, regression=True).tolist() == [[2.0], [-0.5]]

@@ -34,7 +34,9 @@ def digits() -> RunData:
     return open_data(config_of({"family": "mlp"}))
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn"])
+@pytest.mark.parametrize(
+    "family", [name for name, family in FAMILIES.items() if "image" in family.takes]
+)
 def test_what_is_measured_is_the_network_that_is_trained(family: str, digits: RunData) -> None:
     config = config_of({"family": family})
     measured = measure_config(

@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 from torch import Tensor
 
 from lightning_modules import metrics
@@ -21,10 +23,22 @@ def average(n_classes: int) -> dict[str, Any]:
     return {"average": "binary" if n_classes == 2 else "macro", "zero_division": 0}
 
 
-def sk_auc(y: Any, p: Any) -> float:
-    if p.shape[1] == 2:
-        return float(sk.roc_auc_score(y, p[:, 1]))
-    return float(sk.roc_auc_score(y, p, multi_class="ovr", average="macro"))
+WEIGHTED: dict[str, Any] = {"average": "weighted", "zero_division": 0}
+
+
+def sk_rank(score: Callable[[Any, Any], float], y: Any, p: Any) -> float:
+    """Return the score of the second class of two, or the mean over the classes in ``y``."""
+    classes = [1] if p.shape[1] == 2 else np.unique(y)
+    return float(np.mean([score(y == one, p[:, one]) for one in classes]))
+
+
+def sk_ece(y: Any, p: Any) -> float:
+    """Return |accuracy - confidence| of scikit-learn's bins, each with the weight of its rows."""
+    confidence, right = p.max(1), p.argmax(1) == y
+    accuracy, mean = calibration_curve(right, confidence, n_bins=15)
+    bins = np.searchsorted(np.linspace(0, 1, 16)[1:-1], confidence)
+    rows = np.bincount(bins)[np.unique(bins)]
+    return float((np.abs(accuracy - mean) * rows).sum() / len(y))
 
 
 REFERENCES: dict[str, Callable[[Any, Any], float]] = {
@@ -33,11 +47,19 @@ REFERENCES: dict[str, Callable[[Any, Any], float]] = {
     "precision": lambda y, p: sk.precision_score(y, p.argmax(1), **average(p.shape[1])),
     "recall": lambda y, p: sk.recall_score(y, p.argmax(1), **average(p.shape[1])),
     "f1": lambda y, p: sk.f1_score(y, p.argmax(1), **average(p.shape[1])),
-    "roc_auc": sk_auc,
+    "precision_weighted": lambda y, p: sk.precision_score(y, p.argmax(1), **WEIGHTED),
+    "recall_weighted": lambda y, p: sk.recall_score(y, p.argmax(1), **WEIGHTED),
+    "f1_weighted": lambda y, p: sk.f1_score(y, p.argmax(1), **WEIGHTED),
+    "roc_auc": lambda y, p: sk_rank(sk.roc_auc_score, y, p),
+    "pr_auc": lambda y, p: sk_rank(sk.average_precision_score, y, p),
+    "brier": lambda y, p: sk.brier_score_loss(y, p, labels=range(p.shape[1])),
+    "ece": sk_ece,
     "log_loss": lambda y, p: sk.log_loss(y, p, labels=range(p.shape[1])),
     "rmse": sk.root_mean_squared_error,
     "mse": sk.mean_squared_error,
     "mae": sk.mean_absolute_error,
+    "median_ae": sk.median_absolute_error,
+    "mape": sk.mean_absolute_percentage_error,
     "r2": sk.r2_score,
 }
 
@@ -59,6 +81,34 @@ def guesses(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
 def test_a_class_metric_agrees_with_scikit_learn(name: str, guess: tuple[Tensor, Tensor]) -> None:
     outputs, targets = guess
     expected = REFERENCES[name](targets.numpy(), outputs.numpy())
+    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, abs=1e-5)
+
+
+@st.composite
+def tied_guesses(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
+    """Draw probabilities in quarters, and targets of two classes or more out of up to four."""
+    n_classes = draw(st.integers(2, 4))
+    here = draw(st.lists(st.integers(0, n_classes - 1), min_size=2, max_size=12))
+    targets = torch.tensor([*here, (here[0] + 1) % n_classes])
+    rows = [
+        np.bincount(draw(st.lists(st.integers(0, n_classes - 1), min_size=4, max_size=4)))
+        for _ in targets
+    ]
+    outputs = np.array([np.pad(row, (0, n_classes - len(row))) for row in rows]) / 4
+    return torch.from_numpy(outputs), targets
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@settings(max_examples=25)
+@given(guess=tied_guesses())
+def test_a_class_metric_agrees_with_scikit_learn_on_ties_and_absent_classes(
+    name: str, guess: tuple[Tensor, Tensor]
+) -> None:
+    outputs, targets = guess
+    y, p = targets.numpy(), outputs.numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a predicted class without a row
+        expected = REFERENCES[name](y, p)
     assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, abs=1e-5)
 
 
@@ -115,11 +165,11 @@ def test_a_validation_measures_the_usual_metrics_and_the_objective(kind: str) ->
     assert set(everything) == {name for name in METRICS if kind in METRICS[name].kinds}
 
 
-@pytest.mark.parametrize("name", ["balanced_accuracy", "roc_auc"])
+@pytest.mark.parametrize("name", ["balanced_accuracy", "roc_auc", "pr_auc"])
 def test_a_class_that_is_not_in_the_split_does_not_count(name: str) -> None:
     outputs = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.3, 0.6]])
     targets = torch.tensor([0, 1, 1])
-    expected = {"balanced_accuracy": 0.75, "roc_auc": 1.0}[name]
+    expected = {"balanced_accuracy": 0.75, "roc_auc": 1.0, "pr_auc": 1.0}[name]
     assert compute(METRICS[name], outputs, targets) == pytest.approx(expected)
 
 
@@ -130,8 +180,23 @@ def test_a_split_of_one_class_has_a_finite_value(name: str, n_classes: int) -> N
     assert np.isfinite(value)
 
 
-def test_equal_targets_have_a_finite_r2() -> None:
-    assert np.isfinite(compute(METRICS["r2"], torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])))
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("target", [1.0, 0.0])
+def test_equal_targets_have_a_finite_value(name: str, target: float) -> None:
+    outputs, targets = torch.tensor([1.0, 2.0]), torch.full((2,), target)
+    assert np.isfinite(compute(METRICS[name], outputs, targets))
+
+
+def test_a_certainty_is_held_against_the_accuracy_of_its_bin() -> None:
+    outputs = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.96, 0.04], [0.6, 0.4]])
+    # 14/15 to 1 is one bin: confidence 2.96, of which 2 are right; 0.6 stands alone.
+    value = compute(METRICS["ece"], outputs, torch.tensor([0, 1, 0, 0]))
+    assert value == pytest.approx((0.96 + 0.4) / 4)
+
+
+def test_a_share_of_the_target_is_no_per_cent() -> None:
+    value = compute(METRICS["mape"], torch.tensor([9.0, 110.0]), torch.tensor([10.0, 100.0]))
+    assert value == pytest.approx(0.1)
 
 
 def test_a_wrong_certainty_costs_a_finite_log_loss() -> None:

@@ -69,7 +69,7 @@ def test_the_checkpoint_scores_what_the_run_reported(
     run: tuple[RunConfig, Path, RunResult],
 ) -> None:
     config, folder, result = run
-    scores = score(config, folder / "best.ckpt", split="validation")
+    scores = score(config, folder / "best.ckpt", split="validation").metrics
     assert scores["accuracy"] == result.value
     assert scores["loss"] == pytest.approx(result.metrics["val/loss"], abs=1e-6)
     assert set(scores) >= {"balanced_accuracy", "log_loss", "roc_auc", "f1"}
@@ -78,7 +78,7 @@ def test_the_checkpoint_scores_what_the_run_reported(
 def test_the_test_split_is_another_one(run: tuple[RunConfig, Path, RunResult]) -> None:
     config, folder, _ = run
     test, validation = (
-        score(config, folder / "best.ckpt", split=split) for split in ("test", "validation")
+        score(config, folder / "best.ckpt", split=split).metrics for split in ("test", "validation")
     )
     assert set(test) == set(validation)
     assert test["loss"] != validation["loss"]
@@ -186,7 +186,7 @@ def test_a_whole_module_is_scored_by_its_own_steps(
 ) -> None:
     config = make_config(**whole)
     result = train(config, tmp_path)
-    scores = score(config, tmp_path / "best.ckpt", split="validation")
+    scores = score(config, tmp_path / "best.ckpt", split="validation").metrics
     assert scores == {"val_loss": pytest.approx(result.value)}
     with pytest.raises(UsageError, match="define test_step and its loader"):
         score(config, tmp_path / "best.ckpt", split="test")
@@ -197,7 +197,7 @@ def test_what_several_processes_trained_is_scored_by_one(
 ) -> None:
     result = train(make_config(**whole), tmp_path)
     wide = make_config(**whole, trainer={"max_epochs": 2, "processes": 2, "accelerator": "cpu"})
-    scores = score(wide, tmp_path / result.checkpoint.path, split="validation")
+    scores = score(wide, tmp_path / result.checkpoint.path, split="validation").metrics
     assert scores["val_loss"] == pytest.approx(result.value, abs=1e-6)
 
 

@@ -149,7 +149,7 @@ def test_the_test_rows_are_closed_unless_they_were_asked_for(
     )
     module = Tiny(4, 3)
     trainer(tmp_path).test(module, datamodule=data, verbose=False)
-    assert module.validated == data.n_rows["test"] == 30
+    assert module.validated == data.n_rows["test"] == 31
 
 
 def test_a_fitted_preparation_can_be_given(iris: PreparedData) -> None:

@@ -9,9 +9,17 @@ from lightning_modules.data.config import (
     BreastCancerConfig,
     DiabetesConfig,
     DigitsConfig,
+    PrepareConfig,
     SourceConfig,
 )
-from lightning_modules.data.facts import DataFacts, facts_of, facts_of_fitted, facts_of_module
+from lightning_modules.data.facts import (
+    DataFacts,
+    bin_edges,
+    facts_of,
+    facts_of_fitted,
+    facts_of_module,
+    inputs_of_module,
+)
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.errors import DataError
 
@@ -61,6 +69,19 @@ def test_classes_and_shape_come_from_prepared_data(
     assert found.class_counts is not None
     assert len(found.class_counts) == n_classes
     assert sum(found.class_counts) == data.n_rows["train"]
+
+
+def test_a_logarithmic_target_is_measured_in_its_own_units() -> None:
+    plain = prepare_task(DiabetesConfig(), task_kind="regression")
+    config = DiabetesConfig(prepare=PrepareConfig(target="log"))
+    data = prepare_task(config, task_kind="regression")
+    assert not torch.allclose(data.train.y, plain.train.y, atol=0.1)
+    torch.testing.assert_close(
+        facts_of(data).in_units(data.train.y),
+        facts_of(plain).in_units(plain.train.y),
+        rtol=1e-4,
+        atol=1e-3,
+    )
 
 
 def test_a_regression_target_keeps_its_units() -> None:
@@ -127,3 +148,20 @@ def test_batches_that_do_not_fit_the_task_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         facts(*batches, kind=kind)
+
+
+def test_bin_edges_are_quantiles_of_every_feature() -> None:
+    rows = torch.tensor([[0.0, 5.0], [1.0, 5.0], [2.0, 5.0], [3.0, 5.0], [4.0, 9.0]])
+    assert bin_edges(rows, 2) == [[0.0, 2.0, 4.0], [5.0, 5.0, 9.0]]
+
+
+def test_bin_edges_of_images_are_those_of_every_pixel() -> None:
+    rows = torch.arange(8.0).view(2, 1, 2, 2)
+    assert bin_edges(rows, 2) == [[0, 2, 4], [1, 3, 5], [2, 4, 6], [3, 5, 7]]
+
+
+def test_the_inputs_of_a_data_module_are_those_of_its_training_batches() -> None:
+    x = torch.arange(6.0).view(3, 2)
+    batches = [(x[:2], torch.zeros(2)), (x[2:], torch.zeros(1))]
+    assert torch.equal(inputs_of_module(lambda: Given(batches)), x)
+    assert inputs_of_module(Late).shape == (5, 3)

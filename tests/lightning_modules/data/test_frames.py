@@ -52,7 +52,7 @@ def test_a_categorical_column_of_numbers_becomes_text() -> None:
     [
         ([None, None], "column 'a' has no values; leave it out"),
         ([1j, 2j], "column 'a' is complex, neither numbers nor text"),
-        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "column 'a' is datetime64, neither"),
+        (pd.to_timedelta(["1 day", "2 days"]), "column 'a' is timedelta64, neither"),
         ([[1], [2]], "column 'a' holds lists"),
         (["1"] * 20 + ["1o"], "column 'a' holds numbers, but row 21 has '1o'; correct it, or list"),
         ([*range(20), "x"], "column 'a' holds numbers, but row 21 has 'x'"),

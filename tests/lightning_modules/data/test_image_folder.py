@@ -23,8 +23,8 @@ def picture(path: Path, color: object = (255, 0, 0), size: tuple[int, int] = (8,
 
 def classes(folder: Path, n: int = 3, **options: int | str) -> ImageFolderConfig:
     for i in range(n):
-        picture(folder / "red" / f"{i}.png", (255, 0, 0))
-        picture(folder / "blue" / f"{i}.png", (0, 0, 255))
+        picture(folder / "red" / f"{i}.png", (255, 0, i))
+        picture(folder / "blue" / f"{i}.png", (i, 0, 255))
     return ImageFolderConfig.model_validate({"path": str(folder), "size": 4, **options})
 
 

@@ -7,13 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightning_modules.data.columns import CategoryColumn, NumericColumn
 from lightning_modules.data.config import PrepareConfig
-from lightning_modules.data.prepare import (
-    CategoryColumn,
-    NumericColumn,
-    TablePreparation,
-    fit_preparation,
-)
+from lightning_modules.data.prepare import TablePreparation, fit_preparation
 from lightning_modules.errors import DataError
 
 FRAME = pd.DataFrame(

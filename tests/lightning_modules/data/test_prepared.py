@@ -133,8 +133,9 @@ def test_a_preparation_of_another_kind_is_refused() -> None:
     fitted = prepared(table(), LABELS).fitted
     with pytest.raises(DataError, match="regression does not fit a target of classes; use the"):
         prepared(table(), np.arange(N), "regression", fitted=fitted)
-    images = prepared(np.zeros((N, 1, 2, 2)), LABELS).fitted
+    pixels = np.arange(N * 4.0).reshape(N, 1, 2, 2)
+    images = prepared(pixels, LABELS).fitted
     with pytest.raises(DataError, match="is a table, but the preparation is for images"):
         prepared(table(), LABELS, fitted=images)
     with pytest.raises(DataError, match="are images, but the preparation is for a table"):
-        prepared(np.zeros((N, 1, 2, 2)), LABELS, fitted=fitted)
+        prepared(pixels, LABELS, fitted=fitted)

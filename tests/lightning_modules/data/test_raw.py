@@ -159,3 +159,12 @@ def test_a_loader_that_cannot_be_imported_is_named(loader: str, message: str) ->
     SOURCES._entries["given"] = Source(config=GivenConfig, loader=loader)
     with pytest.raises(PluginError, match=message):
         loader_of(GivenConfig())
+
+
+def test_moments_stay_moments_without_their_offset() -> None:
+    x = table(4)
+    x["when"] = pd.date_range("2024-01-31", periods=4, tz="Asia/Tokyo")
+    found = loaded(x, np.arange(4.0)).x
+    assert isinstance(found, pd.DataFrame)
+    assert str(found["when"].dtype) == "datetime64[us]"
+    assert found["when"][0] == pd.Timestamp("2024-01-31")

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from lightning_modules.data.config import (
     DiabetesConfig,
     DigitsConfig,
     IrisConfig,
+    ParquetConfig,
     SourceConfig,
     WineConfig,
 )
 from lightning_modules.data.csv_check import line_of_row
+from lightning_modules.data.csv_form import CsvForm
+from lightning_modules.data.fingerprint import fingerprint_data
 from lightning_modules.data.raw import load
 from lightning_modules.data.tables import load_csv, read_table
 from lightning_modules.errors import DataError
@@ -85,7 +89,8 @@ def test_ids_may_be_categories_when_they_are_listed(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("a,y\n", "has a header but no rows"),
-        (b"a,y\n\xff\xfe,1\n", "is not UTF-8"),
+        (b"a,y\n\0\0,1\n", "is no text: byte 5 is zero"),
+        (b"PK\x03\x04", "is a zip or Excel file; save the sheet as CSV"),
         ("a,y\n1,2\n\n1,2,3\n", "line 4 has 3 fields, the header has 2; put quotes"),
         ("a,y\n1\n", "line 2 has 1 fields, the header has 2"),
         ("a,a,y\n1,2,3\n", "column 'a' stands twice"),
@@ -145,13 +150,53 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_row_beyond_the_file_has_no_line(tmp_path: Path) -> None:
     path = csv(tmp_path, "a\n1\n")
-    assert line_of_row(path, 0) == 2
+    assert line_of_row(path, 0, CsvForm()) == 2
     with pytest.raises(DataError, match="has no row 2"):
-        line_of_row(path, 1)
+        line_of_row(path, 1, CsvForm())
 
 
 def test_what_pandas_cannot_parse_is_one_line(tmp_path: Path) -> None:
     path = csv(tmp_path, 'a,b\n1,"2\n')
     with pytest.raises(DataError, match="w: is not a CSV file") as caught:
-        read_table(path, header=["a", "b"], text_columns=[], where="w")
+        read_table(path, header=["a", "b"], text_columns=[], where="w", form=CsvForm())
     assert "\n" not in str(caught.value)
+
+
+PYARROW = find_spec("pyarrow") is not None
+
+
+@pytest.mark.skipif(PYARROW, reason="pyarrow is installed")
+def test_a_parquet_file_says_which_extra_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"needs pyarrow; pip install 'hpo\[parquet\]'"):
+        load(ParquetConfig(path=str(tmp_path / "t.parquet"), target="y"), task_kind="binary")
+
+
+@pytest.mark.skipif(not PYARROW, reason="needs the extra parquet")
+def test_a_parquet_file_is_the_same_data_as_its_csv_file(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "a": [1.5, None, 3.0] * 4,
+            "b": ["x", None, "z"] * 4,
+            "c": [True, False, True] * 4,
+            "y": [0, 1, 1] * 4,
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    raws = [
+        load(CsvConfig(path=str(tmp_path / "t.csv"), target="y"), task_kind="binary"),
+        load(ParquetConfig(path=str(tmp_path / "t.parquet"), target="y"), task_kind="binary"),
+    ]
+    assert fingerprint_data(raws[0]) == fingerprint_data(raws[1])
+
+
+@pytest.mark.skipif(not PYARROW, reason="needs the extra parquet")
+def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "t.parquet"
+    wrong.write_text("a,y\n1,2\n")
+    for path, message in (
+        (wrong, "is no Parquet file"),
+        (tmp_path / "no.parquet", "there is no such file"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load(ParquetConfig(path=str(path), target="y"), task_kind="binary")

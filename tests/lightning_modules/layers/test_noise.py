@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_modules.layers.noise import draw_noise, drop
+from lightning_modules.layers.noise import draw_noise, drop, drop_at, number_of
 
 CPU = torch.device("cpu")
 SHAPES = {"a": (3, 4), "b": (2, 1, 5), "c": ()}
@@ -66,3 +66,28 @@ def test_a_probability_of_0_drops_nothing() -> None:
 def test_the_probability_may_be_a_tensor() -> None:
     x, noise = torch.randn(3, 4), torch.rand(3, 4)
     assert torch.equal(drop(x, noise, torch.tensor(0.5)), drop(x, noise, 0.5))
+
+
+def test_a_place_is_dropped_by_its_own_noise_and_number() -> None:
+    x, noise = torch.ones(2, 3), {"a.0": torch.zeros(2, 3), "b": torch.ones(2, 3)}
+    numbers = {"a": 0.5, "b": 0.5}
+    assert drop_at("a.0", x, noise, numbers).tolist() == [[0.0] * 3] * 2
+    assert drop_at("b", x, noise, numbers).tolist() == [[2.0] * 3] * 2
+
+
+def test_a_place_without_noise_is_left_as_it_is() -> None:
+    x = torch.ones(2, 3)
+    assert drop_at("a.1", x, {"a.0": torch.zeros(2, 3)}, {"a": 0.5}) is x
+    assert drop_at("a.1", x, None, {"a": 0.5}) is x
+    assert drop_at("a.1", x, {"a.1": torch.zeros(2, 3)}, None) is x
+
+
+def test_a_place_may_have_a_share_of_its_number() -> None:
+    x, noise = torch.ones(1, 4), {"a.0": torch.tensor([[0.1, 0.2, 0.3, 0.9]])}
+    halved = drop_at("a.0", x, noise, {"a": 0.5}, share=0.5)
+    torch.testing.assert_close(halved, torch.tensor([[0.0, 0.0, 4 / 3, 4 / 3]]))
+
+
+def test_a_place_is_called_after_its_number() -> None:
+    assert number_of("residual_dropout.3.dense") == "residual_dropout"
+    assert number_of("dropout") == "dropout"

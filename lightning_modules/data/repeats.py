@@ -1,0 +1,120 @@
+"""Rows that repeat others, and the split in which no row stands twice in different places."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lightning_modules.data.config import SourceConfig
+from lightning_modules.data.frames import Array
+from lightning_modules.data.raw import RawData
+from lightning_modules.data.split import (
+    Split,
+    keep_together,
+    make_split,
+    split_by_time,
+    split_groups,
+)
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Rows and their split; ``n_repeats`` counts rows whose features an earlier row has."""
+
+    raw: RawData
+    split: Split
+    n_repeats: int
+
+
+def cut(raw: RawData, config: SourceConfig, *, task_kind: str) -> Cut:
+    """Drop repeated rows if that is asked, and split the others as ``config`` says.
+
+    Rows of equal features never stand in two splits, but where time decides: what comes again
+    later is a new row there.
+
+    Raises:
+        DataError: if a split is left without rows.
+    """
+    groups = equal_rows(raw.x)
+    n_repeats = len(groups) - 1 - int(groups.max())
+    if n_repeats and config.duplicates == "drop":
+        raw = _without_repeats(raw, groups)
+        groups = equal_rows(raw.x)
+    shares: dict[str, Any] = {
+        "validation": config.validation,
+        "test": None if raw.official_test is not None else config.test,
+    }
+    seed, stratify = config.split_seed, task_kind != "regression" and config.split != "random"
+    if raw.times is not None:
+        split = split_by_time(raw.times, **shares)
+    elif raw.groups is not None:
+        split = split_groups(connected(raw.groups, groups), seed=seed, **shares)
+    else:
+        y = np.asarray(raw.y)
+        split = make_split(y, seed=seed, stratify=stratify, **shares)
+        if int(groups.max()) + 1 < len(groups):
+            split = keep_together(split, groups, y, stratify=stratify)
+    return Cut(raw=raw, split=split, n_repeats=n_repeats)
+
+
+def equal_rows(x: "pd.DataFrame | Array") -> Rows:
+    """Return a number for each row, the same for rows of equal features, ``(rows,)``.
+
+    >>> equal_rows(pd.DataFrame({"a": [1.0, 2.0, 1.0], "b": ["x", None, "x"]})).tolist()
+    [0, 1, 0]
+    """
+    if isinstance(x, pd.DataFrame):
+        plain = pd.DataFrame(
+            {
+                i: x.iloc[:, i] + 0.0 if x.iloc[:, i].dtype.kind == "f" else x.iloc[:, i]
+                for i in range(x.shape[1])
+            }
+        )  # -0.0 becomes 0.0
+        marks = pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    else:
+        rows = np.ascontiguousarray(x).reshape(len(x), -1)
+        marks = np.array(
+            [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
+        )
+    return np.asarray(pd.factorize(marks)[0], dtype=np.int64)
+
+
+def connected(first: Rows, second: Rows) -> Rows:
+    """Return numbers for rows, the same where either numbering joins them by any chain.
+
+    >>> connected(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2])).tolist()
+    [0, 0, 0, 1]
+    """
+    parent = np.arange(int(first.max()) + 1)
+
+    def root(group: int) -> int:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = int(parent[group])
+        return group
+
+    leaders = first[np.unique(second, return_index=True)[1]][second]
+    for one, other in np.unique(np.stack([first, leaders], axis=1), axis=0):
+        parent[root(int(one))] = root(int(other))
+    roots = np.array([root(group) for group in range(len(parent))])
+    return np.asarray(pd.factorize(roots[first])[0], dtype=np.int64)
+
+
+def _without_repeats(raw: RawData, groups: Rows) -> RawData:
+    """Return the rows but those whose features and target an earlier row has."""
+    targets = pd.factorize(np.asarray(raw.y))[0]
+    kept = np.flatnonzero(~pd.DataFrame({"x": groups, "y": targets}).duplicated().to_numpy())
+    return replace(
+        raw,
+        x=raw.x.iloc[kept].reset_index(drop=True)
+        if isinstance(raw.x, pd.DataFrame)
+        else raw.x[kept],
+        y=np.asarray(raw.y)[kept],
+        groups=None if raw.groups is None else pd.factorize(raw.groups[kept])[0].astype(np.int64),
+        times=None if raw.times is None else raw.times[kept],
+    )
