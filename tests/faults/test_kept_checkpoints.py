@@ -26,7 +26,7 @@ MIXED = {
         }
     },
     "trainer": {"max_epochs": 3, "batch_size": 32, "accelerator": "cpu"},
-    "budget": {"trials": 14},
+    "budget": {"trials": 18},
     "search": {
         "sampler": "random",
         "pruner": {"name": "median", "n_startup_trials": 2, "n_min_trials": 1},

@@ -176,7 +176,8 @@ def test_any_family_optimizer_and_schedule_make_a_space(
     default = space.defaults()[0]
     reference = OPTIMIZERS[optimizer].config().model_dump()["lr"]
     assert default.params[f"optimizer.{optimizer}.lr"] == reference
-    assert default.params[f"model.{family}.dropout"] == 0.1
+    dropout = FAMILIES[family].config().model_dump()["dropout"]
+    assert default.params[f"model.{family}.dropout"] == dropout
     assert space.resolve(default.params).schedule == SCHEDULES[schedule].config()
 
 
