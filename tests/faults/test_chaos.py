@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
-TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "40"))
+TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "24"))
 KILLS = 5
 SETTINGS = (
     "model.mlp.width=8",
