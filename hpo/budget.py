@@ -22,11 +22,6 @@ def most_validations(spec: StudySpec) -> int:
     return max(counts)
 
 
-def limits_of(spec: StudySpec, most_trials: int | None) -> Limits:
-    """Return the budget of a study; ``most_trials`` is where a grid ends."""
-    return Limits.of(spec.budget, most_trials)
-
-
 def trial_limits(spec: StudySpec) -> TrialLimits:
     """Return what one trial of a study may take."""
     search = spec.search

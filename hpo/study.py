@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hpo.best import BestConfig, BestWriter, best_of
-from hpo.budget import limits_of, most_validations, scheduler_of, trial_limits
+from hpo.budget import most_validations, scheduler_of, trial_limits
 from hpo.children import Children
 from hpo.devices import gpus_for, refuse_processes
 from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
@@ -28,7 +28,7 @@ from hpo.preflight import try_families
 from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.retention import forget_checkpoints
-from hpo.scheduler import Finish
+from hpo.scheduler import Finish, Limits
 from hpo.search import GridConfig
 from hpo.settle import settle
 from hpo.signals import interruptible
@@ -176,7 +176,7 @@ def _preflight(spec: StudySpec, workers: Workers) -> dict[str, str | None]:
 def _nothing_to_do(folder: StudyFolder, spec: StudySpec) -> bool:
     """Return whether all trials of the budget have ended, and the storage knows."""
     grid = isinstance(spec.search.sampler, GridConfig)
-    total = limits_of(spec, len(grid_points(spec)) if grid else None).trials
+    total = Limits.of(spec.budget, len(grid_points(spec)) if grid else None).trials
     folders = folder.trial_folders()
     ended = [path for path in folders if (path / "result.json").is_file()]
     return total is not None and total <= len(ended) == len(folders) == trials_told(folder)
@@ -201,7 +201,7 @@ def _as_it_was(
     write_leaderboard(folder, records, direction=direction, metric=metric)
     keep = spec.search.keep_checkpoints
     forget_checkpoints(folder, records, direction=direction, keep=keep)
-    best = _best_writer(spec, folder, default)
+    best = _best_writer(spec, folder, metric=metric, direction=direction)
     best.catch_up(records, time_s=time_used(folder))
     end = StudyEnd(
         why="budget",
@@ -217,12 +217,14 @@ def _as_it_was(
     return StudyOutcome(folder=folder, end=end, signal=None)
 
 
-def _best_writer(spec: StudySpec, folder: StudyFolder, default: RunConfig) -> BestWriter:
+def _best_writer(
+    spec: StudySpec, folder: StudyFolder, *, metric: str, direction: str
+) -> BestWriter:
     return BestWriter.of(
         spec,
         folder,
-        metric=default.objective.metric,
-        direction=default.objective.direction,
+        metric=metric,
+        direction=direction,
         plugins=[plugin.name for plugin in loaded_plugins() if not plugin.installed],
     )
 
@@ -306,9 +308,9 @@ def _supervisor_of(
         most_validations=most_validations(spec),
         window=window,
     )
-    limits, used = limits_of(spec, proposals.limit), time_used(study.folder)
+    limits, used = Limits.of(spec.budget, proposals.limit), time_used(study.folder)
     schedule = replace(scheduler_of(limits, records, past, workers.capacity), window=window)
-    best = _best_writer(spec, study.folder, spec.space.resolve(spec.space.defaults()[0].params))
+    best = _best_writer(spec, study.folder, metric=study.metric, direction=study.direction)
     if records:
         write_leaderboard(study.folder, records, direction=study.direction, metric=study.metric)
         best.catch_up(records, time_s=used)

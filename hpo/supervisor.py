@@ -183,13 +183,7 @@ class Supervisor:
     def validated(self, number: int, validation: Validation) -> Command:
         """Take a report of a running trial and answer it."""
         attempt = self._running[number]
-        prune = self._proposals.report(
-            number, validation=validation.validation, value=validation.objective
-        )
-        if validation.validation not in attempt.proposal.trial.intermediate_values:
-            self._storage.report(
-                number, validation=validation.validation, value=validation.objective
-            )
+        prune = self._report(attempt.proposal, validation.validation, validation.objective)
         for observer in self._observers:
             observer.validated(number, validation, prune=prune)
         command = self._scheduler.validated(prune=prune, time_s=self._due_s())
@@ -212,8 +206,7 @@ class Supervisor:
         if isinstance(proposal, Misfit):
             self._finish(misfit_record(self._study.name, proposal), "")
             return
-        config = proposal.config.portable()
-        twin = self._twins.of(proposal.number, config) if self._twins is not None else None
+        twin = self._twin_of(proposal)
         if twin is not None:
             self._take_over(proposal, twin)
             return
@@ -283,9 +276,21 @@ class Supervisor:
         number = proposal.number
         curve = self._recorder.copy_curve(twin.number, number)
         for validation, value in curve.items():
-            self._proposals.report(number, validation=validation, value=value)
-            self._storage.report(number, validation=validation, value=value)
+            self._report(proposal, validation, value)
         self._finish(twin_record(twin, proposal), "")
+
+    def _twin_of(self, proposal: Proposal) -> TrialRecord | None:
+        """Return the trial whose outcome this one takes; one that has trained goes on itself."""
+        trained = (self._study.folder.trial(proposal.number) / "config.json").exists()
+        if self._twins is None or trained:
+            return None
+        return self._twins.of(proposal.number, proposal.config.portable())
+
+    def _report(self, proposal: Proposal, validation: int, value: float) -> bool:
+        """Hand a value to pruner and storage, once each; return whether the pruner stops here."""
+        if validation not in proposal.trial.intermediate_values:
+            self._storage.report(proposal.number, validation=validation, value=value)
+        return self._proposals.report(proposal.number, validation=validation, value=value)
 
     def _trial_folder(self, number: int) -> Path:
         """Return the folder of a trial: empty, or with the checkpoint that it goes on from."""

@@ -1,14 +1,18 @@
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hpo.layout import StudyFolder
+from hpo.observers import Observer
 from hpo.records import TrialRecord, read_curve, read_trials
 from hpo.spec import StudySpec
 from hpo.study import run_study
 from hpo.twins import Twins
+from lightning_modules.result import Validation
 
 MakeSpec = Callable[..., StudySpec]
 MakeRecord = Callable[..., TrialRecord]
@@ -112,3 +116,21 @@ def test_a_study_never_trains_a_pruned_config_again(tmp_path: Path, make_spec: M
     again = [record for record in records if record.same_as is not None]
     assert {record.state for record in again} == {"complete", "pruned"}
     assert read_trials(StudyFolder(tmp_path / "tiny")) == records
+
+
+def test_a_trial_that_has_trained_goes_on_itself_whatever_ended_meanwhile(
+    tmp_path: Path, make_spec: MakeSpec, observe: Callable[..., Observer]
+) -> None:
+    """Two equal configs at once: the one that waits has reports of its own in the storage."""
+    only = ("model.width=8", "optimizer.lr={choices: [0.01]}", "budget.trials=2")
+
+    def stop(number: int, validation: Validation, *, prune: bool) -> None:
+        if number == 1 and validation.validation == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    again = few(make_spec, *only, "search.duplicates=train")
+    run_study(again, tmp_path, observers=[observe(validated=stop)])
+    records = run_study(few(make_spec, *only), tmp_path, allow_change=True).end.records
+    assert [record.same_as for record in records] == [None, None]
+    assert records[0].seed != records[1].seed
+    assert all(len(read_curve(StudyFolder(tmp_path / "tiny").trial(n))) == 2 for n in (0, 1))
