@@ -1,7 +1,6 @@
 """Read YAML 1.2 and JSON with the line of every key; write files so that no reader sees half."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from hpo.errors import UsageError
 from hpo.room import patiently
+from lightning_modules.durable import renamed, sync_path
 
 LARGEST_BYTES = 1_000_000
 MOST_VALUES = 20_000
@@ -193,25 +193,9 @@ def make_folder(path: Path) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with renamed(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    sync_path(path.parent)
 
 
 def dump_json(value: Any) -> str:

@@ -28,15 +28,26 @@ def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     Raises:
         TrialFailed: reason ``disk`` if there is no room.
     """
+    with full_disk(path.name), renamed(path, sync=sync) as temporary:
+        yield temporary
+
+
+@contextmanager
+def renamed(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Do what `replacing` does; a full disk is the OSError that it is.
+
+    Args:
+        path: what is replaced.
+        sync: whether its content is on the disk before it gets its name.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}")
-    with full_disk(path.name):
-        try:
-            yield temporary
-            if sync:
-                _sync(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        if sync:
+            sync_path(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def is_temporary(path: str | Path) -> bool:
@@ -79,7 +90,7 @@ def sync_folder(folder: Path) -> None:
         TrialFailed: reason ``disk`` if there is no room.
     """
     with full_disk(folder.name):
-        _sync(folder)
+        sync_path(folder)
 
 
 def file_sha256(path: Path) -> str:
@@ -88,7 +99,8 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync_path(path: Path) -> None:
+    """Put a file's content, or the names in a folder, on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

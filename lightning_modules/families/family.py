@@ -64,8 +64,12 @@ def optional_shape(**bounds: Any) -> Any:
     return shape(None, **bounds)
 
 
-def heads_conflict(width: int, n_heads: int) -> str:
-    """Return what is wrong with ``n_heads`` of attention in ``width``; nothing if they fit."""
-    if width % n_heads == 0:
-        return ""
-    return f"n_heads: {n_heads} heads cannot share a width of {width}; {n_heads} must divide it"
+def refuse_heads(width: int, n_heads: int) -> None:
+    """Check that ``n_heads`` of attention can share ``width``.
+
+    Raises:
+        PydanticCustomError: if they do not divide it.
+    """
+    if width % n_heads:
+        what = f"{n_heads} heads cannot share a width of {width}; {n_heads} must divide it"
+        raise conflict(f"n_heads: {what}")

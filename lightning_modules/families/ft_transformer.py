@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from lightning_modules.families.family import FAMILIES, Activation, Family, heads_conflict
-from lightning_modules.settings import Settings, conflict, number, shape
+from lightning_modules.families.family import FAMILIES, Activation, Family, refuse_heads
+from lightning_modules.settings import Settings, number, shape
 
 
 class FtTransformerConfig(Settings):
@@ -30,9 +30,7 @@ class FtTransformerConfig(Settings):
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "FtTransformerConfig":
-        complaint = heads_conflict(self.width, self.n_heads)
-        if complaint:
-            raise conflict(complaint)
+        refuse_heads(self.width, self.n_heads)
         return self
 
     @property

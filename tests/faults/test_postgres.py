@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -19,9 +19,9 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from hpo.observers import Observer
 from hpo.spec import load_study
 from hpo.study import run_study
+from tests.faults.doing import Doing
 
 PASSWORD = "s3cr3t{x}%@'"
 URL_PASSWORD = "s3cr3t%7Bx%7D%25%40%27"
@@ -81,25 +81,6 @@ def server() -> Iterator[Server]:
     yield server
     server.stop()
     shutil.rmtree(folder)
-
-
-class Doing:
-    """An observer that does something when a trial ends, and keeps the warnings."""
-
-    def __init__(self, do: Callable[[int], None]) -> None:
-        self._do = do
-        self.warnings: list[str] = []
-
-    def trial_ended(self, record: object, *, best: bool) -> None:
-        self._do(record.number)  # type: ignore[attr-defined]
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name not in dir(Observer):
-            raise AttributeError(name)
-        return lambda *_, **__: None
 
 
 def test_f21_a_server_that_stops_and_comes_back_loses_nothing_and_runs_nothing_twice(

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -13,11 +12,11 @@ from optuna.trial import TrialState
 from hpo.errors import EnvironmentFault, StudyError
 from hpo.files import write_json
 from hpo.layout import StudyFolder
-from hpo.observers import Observer
 from hpo.records import read_trials
 from hpo.spec import StudySpec, load_study
 from hpo.storage import open_storage, sqlite_url
 from hpo.study import run_study
+from tests.faults.doing import Doing
 
 TINY = {
     "name": "tiny",
@@ -31,25 +30,6 @@ TINY = {
 
 def spec(trials: int) -> StudySpec:
     return load_study({**TINY, "budget": {"trials": trials}})
-
-
-class Doing:
-    """An observer that does something when a trial ends, and keeps the warnings."""
-
-    def __init__(self, do: Callable[[int], None]) -> None:
-        self._do = do
-        self.warnings: list[str] = []
-
-    def trial_ended(self, record: object, *, best: bool) -> None:
-        self._do(record.number)  # type: ignore[attr-defined]
-
-    def warned(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name not in dir(Observer):
-            raise AttributeError(name)
-        return lambda *_, **__: None
 
 
 def stored(file: Path) -> list[optuna.trial.FrozenTrial]:
