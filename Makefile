@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := hpo lightning_modules tests benchmarks
+SOURCES := hpo lightning_modules tests benchmarks examples
 
 .PHONY: study test lint format faults-baseline reference wheel clean
 

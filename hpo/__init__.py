@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from hpo.study import run_study
     from lightning_modules.config import RunConfig
     from lightning_modules.data.arrays import give_arrays
+    from lightning_modules.data.raw import RawData
     from lightning_modules.plugins import data_module, family, lightning_module, metric, source
 
 _HOMES = {
     "BestConfig": "hpo.best",
     "HpoError": "hpo.errors",
+    "RawData": "lightning_modules.data.raw",
     "RunConfig": "lightning_modules.config",
     "SearchSpace": "hpo.space",
     "Study": "hpo.api",
@@ -40,6 +42,7 @@ _HOMES = {
 __all__ = [
     "BestConfig",
     "HpoError",
+    "RawData",
     "RunConfig",
     "SearchSpace",
     "Study",

@@ -6,6 +6,7 @@ from typing import Any
 
 from hpo.best import BestConfig
 from hpo.errors import StudyError, UsageError
+from hpo.evaluations import Evaluation
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
 from hpo.observers import Observer
 from hpo.spec import StudySpec, load_study
@@ -87,6 +88,22 @@ class Study:
         if outcome.best is None:
             raise StudyError(self.spec.name, "no trial is complete", "run it again")
         return outcome.best
+
+    def evaluate(self, *, test: bool = False) -> Evaluation:
+        """Measure the best trial's weights, with every metric, as ``hpo evaluate`` does.
+
+        Args:
+            test: on the test split, which nothing else touches; each such call is counted.
+
+        Raises:
+            StudyError: if no trial is complete.
+            UsageError: if the checkpoint is not the one that was recorded, or a module of the
+                user's own logs no objective on that split.
+            RefusedError: if data or split are not those that were recorded.
+        """
+        from hpo.evaluate import evaluate_study
+
+        return evaluate_study(self.folder, test=test)
 
     def _reach_children(self) -> None:
         """Name the files that a child imports to find the user's classes."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import shlex
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from hpo.spec import StudySpec
 from lightning_modules.result import RunResult
 
 BEST_SCHEMA = "hpo.best_config/1"
-SHARE_METRICS = ("accuracy", "val_acc", "val_accuracy")
+SHARE_METRICS = ("accuracy", "subset_accuracy", "val_acc", "val_accuracy")
 Json = dict[str, Any]
 
 
@@ -133,7 +134,7 @@ class BestWriter:
             "config": best.config,
             "config_sha256": best.config_sha256,
             "searched": sorted(best.params),
-            "metric": self._metric(run, records),
+            "metric": self._metric(best, run, records),
             "test": {"opened": 0, "value": None},
             "constraints": self._constraints(best),
             "study": self._study(best, records, time_s=time_s),
@@ -165,23 +166,30 @@ class BestWriter:
             return None
 
     def _summary(self, best: TrialRecord, records: Sequence[TrialRecord]) -> str:
-        text = f"{describe_config(best.config)}: {self.metric} {best.value:.4g} (one seed)"
+        text = f"{describe_config(best.config)}: {self.metric} {best.value:.4g} ({basis(best.run)})"
         default = default_of(records)
         if default is not None and default.value is not None:
             text += f", default {default.value:.4g}"
         return text
 
-    def _metric(self, run: RunResult, records: Sequence[TrialRecord]) -> Json:
-        n_rows = run.data.n_rows.get("validation")
+    def _is_share(self, best: TrialRecord) -> bool:
+        """Return whether the metric is a share of rows; of labels a row has several."""
+        kind = (best.config.get("task") or {}).get("kind")
+        several = kind == "multilabel" and self.metric != "subset_accuracy"
+        return self.metric in SHARE_METRICS and not several
+
+    def _metric(self, best: TrialRecord, run: RunResult, records: Sequence[TrialRecord]) -> Json:
+        n_rows = run.n_validated
         default = default_of(records)
-        share = self.metric in SHARE_METRICS and n_rows and 0 <= run.value <= 1
+        share = self._is_share(best) and n_rows and 0 <= run.value <= 1
         return {
             "name": self.metric,
             "direction": self.direction,
             "split": "validation",
             "value": run.value,
+            **({} if run.folds is None else {"folds": run.folds}),
             "epoch": run.best_epoch,
-            "rule": "best validation",
+            "rule": "best validation" + ("" if run.folds is None else ", mean over the folds"),
             "n_examples": n_rows,
             "ci95_examples": wilson(run.value, n_rows) if share and n_rows else None,
             "seeds": None,
@@ -218,8 +226,8 @@ class BestWriter:
     def _rank_note(self, best: TrialRecord, records: Sequence[TrialRecord]) -> str | None:
         """Name the trials whose difference to the best is smaller than the split can tell."""
         run = best.run
-        n_rows = run.data.n_rows.get("validation") if run else None
-        if self.metric not in SHARE_METRICS or not n_rows or best.value is None:
+        n_rows = run.n_validated if run else None
+        if not self._is_share(best) or not n_rows or best.value is None:
             return None
         if not 0 <= best.value <= 1:  # a module of the user's own may log per cent
             return None
@@ -275,23 +283,31 @@ def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
 
 def describe_config(config: Mapping[str, Any]) -> str:
     """Return a config in a few words: family and size, optimizer and lr."""
-    model = config["model"]
+    model, optimizer = config["model"], config.get("optimizer")
     words = [str(model["family"])]
+    if not optimizer:  # a module of the user's own: what its arguments mean is not known
+        words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
+        return " ".join(words)
     if model.get("layers"):
         words.append("-".join(map(str, model["layers"])))
     elif model.get("n_layers") is not None and model.get("width") is not None:
         words.append(f"{model['n_layers']}×{model['width']}")
-    optimizer = config.get("optimizer")
-    if optimizer:
-        words.append(f"{optimizer['name']} lr {optimizer['lr']:.3g}")
-    else:
-        words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
+    words.append(f"{optimizer['name']} lr {optimizer['lr']:.3g}")
     return " ".join(words)
 
 
 def _counts(records: Sequence[TrialRecord]) -> dict[str, int]:
     states = [record.state for record in records]
     return {state: states.count(state) for state in ("complete", "pruned", "failed")}
+
+
+def basis(run: RunResult | None) -> str:
+    """Return what a value rests on, in words."""
+    if run is None or run.folds is None:
+        return "one seed"
+    if len(run.folds) == 1:
+        return "one fold"
+    return f"mean of {len(run.folds)} folds, sd {statistics.stdev(run.folds):.2g}"
 
 
 def wilson(share: float, n: int) -> list[float]:

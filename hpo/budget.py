@@ -15,11 +15,7 @@ from hpo.supervisor import TrialLimits
 
 def most_validations(spec: StudySpec) -> int:
     """Return how many validations the longest run of the space has."""
-    counts = []
-    for config in spec.space.corners():
-        every, epochs = config.trainer.validate_every, config.trainer.max_epochs
-        counts.append(epochs // every if isinstance(every, int) else int(epochs / every))
-    return max(counts)
+    return max(config.n_validations for config in spec.space.corners())
 
 
 def trial_limits(spec: StudySpec) -> TrialLimits:

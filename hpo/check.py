@@ -39,7 +39,7 @@ class Checked:
         trials = self.spec.budget.trials
         if trials is None:
             return None
-        epochs = [one.epoch_s * one.config.trainer.max_epochs for one in self.tried]
+        epochs = [one.epoch_s * one.config.most_epochs for one in self.tried]
         return trials * sum(epochs) / len(epochs)
 
 

@@ -4,6 +4,7 @@ import json
 import time
 import traceback
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,13 +13,15 @@ import torch
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
-from lightning_modules.data.cache import stamp
+from lightning_modules.data.cache import stamp, without_augment
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.feasible import Infeasible, measure_config, refuse_unmeasurable
+from lightning_modules.optimizers import refuse_missing
 from lightning_modules.plugins import load_plugin
 from lightning_modules.probe import try_config
 from lightning_modules.ranks import joined
 from lightning_modules.result import Listener, RunResult
+from lightning_modules.task import ForecastingConfig
 from lightning_modules.train import follow, refuse_precision, train
 from lightning_modules.watch import Abandoned
 
@@ -38,7 +41,8 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
             load_plugin(plugin)
         config = RunConfig.model_validate(order.config)
         cache = None if order.cache is None else Path(order.cache)
-        data = prepared_data(config) if cache is None else open_data(config, cache=cache)
+        opened = prepared_data if cache is None else partial(open_data, cache=cache)
+        data = opened(config)
         meeting = None if order.meeting is None else Path(order.meeting)
         result: RunResult | None = None
         measured: dict[str, float] = {}
@@ -49,7 +53,8 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
             if order.rank:
                 follow(config, Path(order.folder), data=data)
             else:
-                result = train(config, Path(order.folder), report=listener, data=data)
+                folder = Path(order.folder)
+                result = train(config, folder, report=listener, data=data, open_fold=opened)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
     except Infeasible as error:
@@ -95,7 +100,11 @@ def probe(order: ProbeOrder) -> ProbeEnd:
             refuse_unmeasurable(config, prepared_data(config), order.limits)
         for config in map(RunConfig.model_validate, order.others):
             refuse_precision(config)
-            prepared_data(config)
+            if config.optimizer is not None:
+                refuse_missing(config.optimizer)
+            data = prepared_data(config)
+            if data.prepared is not None:
+                data.module(config)  # refuses augmentation that cannot act on these data
         return ProbeEnd(probes=probes, data=data_hashes(configs[0]))
     except HpoError as error:
         mistake = (error.where, error.what, error.hint)
@@ -112,9 +121,9 @@ def prepared_data(config: RunConfig) -> RunData:
 
     A file that has changed since is read again.
     """
-    plain = config.plain()
-    kind = plain["task"] and plain["task"]["kind"]
-    key = json.dumps([plain["data"], kind, stamp(config.data)], sort_keys=True)
+    task, data = config.task, without_augment(config.plain()["data"])
+    steps = [task.window, task.horizon] if isinstance(task, ForecastingConfig) else []
+    key = json.dumps([data, config.kind, *steps, stamp(config.data)], sort_keys=True)
     if key not in _prepared:
         while len(_prepared) >= KEPT_PREPARATIONS:
             del _prepared[next(iter(_prepared))]

@@ -14,10 +14,19 @@ from hpo.errors import DataError
 from lightning_modules.data.csv_check import checked_header, first_line
 from lightning_modules.data.csv_form import CsvForm, recognise_form
 from lightning_modules.data.dates import looks_like_dates, with_dates
-from lightning_modules.data.frames import Array, Reading, canonical_frame, is_numeric, texts_of
+from lightning_modules.data.frames import (
+    Array,
+    Reading,
+    canonical_frame,
+    data_row,
+    is_numeric,
+    texts_of,
+)
 from lightning_modules.data.raw import LEAST_ROWS
+from lightning_modules.data.several import WORDS, check_labels, several_targets
 from lightning_modules.data.tables import read_parquet, read_table
 from lightning_modules.data.target import natural_order
+from lightning_modules.registry import suggest
 
 TARGETS = ("target", "label", "class", "y", "outcome")
 """Names of a column that is predicted unless another one is named, in any case."""
@@ -50,7 +59,7 @@ class Looked:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What is predicted: kind, rows per class in their order (empty for numbers), and a remark."""
+    """What is predicted: kind, rows per class or label (empty for numbers), and a remark."""
 
     kind: str
     n_rows: int
@@ -155,6 +164,20 @@ def _kind_of_text(given: "pd.Series[Any]", distinct: int) -> tuple[str, str]:
     return "category", ""
 
 
+def is_free_text(column: "pd.Series[Any]") -> bool:
+    """Say whether a column holds sentences: three words a row on average, or Chinese and such.
+
+    >>> is_free_text(pd.Series(["a nice day it was", "no"])), is_free_text(pd.Series(["a1", "b2"]))
+    (True, False)
+    """
+    texts = [value for value in column if isinstance(value, str)]
+    if len(texts) < 0.5 * len(column):
+        return False
+    n_words = sum(len(text.split()) for text in texts) / len(texts)
+    unspaced = sum(character >= "\u2e80" for text in texts for character in text) / len(texts)
+    return n_words >= 3 or unspaced >= 6
+
+
 def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
     """Return the column to predict, and a remark that says why this one.
 
@@ -171,6 +194,46 @@ def default_target(columns: Sequence[Column], where: str) -> tuple[str, str]:
         raise DataError(where, f"has no column that can be predicted ({whys})", "add one")
     place = "the last column" if able[-1] == columns[-1].name else "the last column that can be"
     return able[-1], f"({place}; --target names another)"
+
+
+def named_targets(target: str, columns: Sequence[str], where: str) -> list[str]:
+    """Return the columns that ``target`` names: one, or several between commas.
+
+    Raises:
+        DataError: if there is no such column, or it is named twice.
+    """
+    names = [target] if target in columns else [name.strip() for name in target.split(",")]
+    for i, name in enumerate(names):
+        if name not in columns:
+            raise DataError(where, f"has no column {name!r}", suggest(name, list(columns)))
+        if name in names[:i]:
+            raise DataError(where, f"the target {name!r} is named twice", "name it once")
+    return names
+
+
+def goal_of_several(frame: pd.DataFrame, where: str) -> Goal:
+    """Return what several targets ask for, one a column: labels if all of them can be, or numbers.
+
+    Raises:
+        DataError: if they are neither, or one cannot be predicted.
+    """
+    names = [str(name) for name in frame.columns]
+    if len(frame) < LEAST_TABLE_ROWS:
+        what = f"has {many(len(frame), 'row')}: too few to train, judge and test on"
+        raise DataError(where, what, f"at least {LEAST_TABLE_ROWS} rows are needed")
+    words = [{text.strip().lower() for text in texts_of(frame[n].dropna())} for n in names]
+    labels = all(one <= set(WORDS) for one in words)
+    if not labels and not all(is_numeric(frame[name]) for name in names):
+        odd = next(name for name in names if not is_numeric(frame[name]))
+        what = f"the targets are neither all labels nor all numbers: {odd!r} is not"
+        raise DataError(where, what, "labels are 0 or 1, no or yes, false or true")
+    kind = "multilabel" if labels else "regression"
+    y = several_targets(frame, names, task_kind=kind, where=where, place=data_row)
+    if not labels:
+        return Goal(kind=kind, n_rows=len(frame), classes={})
+    check_labels(y, names, where=where)
+    rows = dict(zip(names, y.sum(0).astype(int).tolist(), strict=True))
+    return Goal(kind=kind, n_rows=len(frame), classes=rows)
 
 
 def goal_of(column: "pd.Series[Any]", name: str, where: str) -> Goal:

@@ -3,16 +3,27 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from hpo.columns import Column, canonical_column, default_target, goal_of, many, read_columns
+from hpo.archives import look_at_archive
+from hpo.columns import (
+    Column,
+    canonical_column,
+    default_target,
+    goal_of,
+    goal_of_several,
+    is_free_text,
+    many,
+    named_targets,
+    read_columns,
+)
 from hpo.errors import DataError
 from lightning_modules.data.config import PrepareConfig
 from lightning_modules.data.dates import with_dates
 from lightning_modules.data.fitting import fit_column
-from lightning_modules.data.frames import Reading, texts_of
+from lightning_modules.data.frames import Array, Reading, texts_of
 from lightning_modules.data.repeats import equal_rows
-from lightning_modules.registry import suggest
 
 N_EXAMPLES = 3
 _LONGEST = 24
@@ -43,30 +54,32 @@ class Description:
 
 
 def describe_table(path: Path, *, target: str | None = None) -> Description:
-    """Look at a CSV or Parquet file.
+    """Look at a CSV or Parquet file, or an archive of NumPy arrays.
 
     Args:
         path: the file.
-        target: the column to predict; by default the one that `hpo init` would take.
+        target: the column to predict, or several between commas; by default the one that `hpo
+            init` would take.
 
     Raises:
         DataError: if it is no table, or has no such column.
     """
     where = str(path)
+    if path.suffix.lower() == ".npz":
+        return _archive(path, where)
     looked = read_columns(path.expanduser(), where=where)
     frame, columns = looked.frame, looked.columns
     if target is None:
         target, _ = default_target(columns, where)
-    elif target not in frame.columns:
-        raise DataError(where, f"has no column {target!r}", suggest(target, list(frame.columns)))
-    used = [one.name for one in columns if one.name != target and not one.why]
+    targets = named_targets(target, list(frame.columns), where)
+    used = [one.name for one in columns if one.name not in targets and not one.why]
     repeats = equal_rows(_plain(frame[used])) if used else None
     return Description(
         path=where,
         form="Parquet" if looked.form is None else str(looked.form),
         n_rows=len(frame),
         n_repeats=0 if repeats is None else len(frame) - 1 - int(repeats.max()),
-        target=target,
+        target=", ".join(targets),
         columns=[
             Described(
                 column=one.name,
@@ -74,11 +87,47 @@ def describe_table(path: Path, *, target: str | None = None) -> Description:
                 missing=one.missing,
                 distinct=one.distinct,
                 examples=_examples(frame, one.name),
-                becomes=_goal(frame, target, where) if one.name == target else _input(frame, one),
+                becomes=_goal(frame, targets, where) if one.name in targets else _input(frame, one),
             )
             for one in columns
         ],
     )
+
+
+def _archive(path: Path, where: str) -> Description:
+    found = look_at_archive(path)
+    y = pd.DataFrame(found.raw.y)
+    uses = {
+        "x": found.about if found.kind != "table" else f"{found.about}, each an input",
+        "y": "target: the steps to come" if found.kind == "series" else _goal(y, [*y], where),
+        "lengths": "the real steps of each sequence in x",
+        **dict.fromkeys(("x_test", "y_test", "lengths_test"), "the test split"),
+    }
+    repeats = None if found.kind == "series" else equal_rows(found.raw.x)
+    return Description(
+        path=where,
+        form="NumPy archive",
+        n_rows=len(y),
+        n_repeats=0 if repeats is None else len(y) - 1 - int(repeats.max()),
+        target="y",
+        columns=[
+            Described(
+                column=name,
+                kind=_shape(array),
+                missing=int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0,
+                distinct=len(np.unique(array)),
+                examples=_examples(pd.DataFrame({name: array.reshape(-1)[:1000]}), name),
+                becomes=uses.get(name, "not read: see data.x and data.y"),
+            )
+            for name, array in found.arrays.items()
+        ],
+    )
+
+
+def _shape(array: Array) -> str:
+    """Return type and shape of an array, ``float64 (30, 5, 2)``."""
+    dtype = "text" if array.dtype.kind == "U" else str(array.dtype)
+    return f"{dtype} ({', '.join(map(str, array.shape))})"
 
 
 def description_rows(found: Description) -> tuple[list[str], list[list[str]]]:
@@ -111,20 +160,26 @@ def _examples(frame: pd.DataFrame, name: str) -> list[str]:
     ]
 
 
-def _goal(frame: pd.DataFrame, target: str, where: str) -> str:
+def _goal(frame: pd.DataFrame, targets: list[str], where: str) -> str:
     try:
-        goal = goal_of(frame[target], target, where)
+        if len(targets) > 1:
+            goal = goal_of_several(frame[targets], where)
+        else:
+            goal = goal_of(frame[targets[0]], targets[0], where)
     except DataError as error:
         return f"no target: {error.what}"
+    if goal.kind == "multilabel":
+        return "target: a label"
     if not goal.classes:
         return "target: a number to predict"
     return f"target: {many(len(goal.classes), 'class').replace('classs', 'classes')}"
 
 
 def _input(frame: pd.DataFrame, column: Column) -> str:
-    if column.why:
-        return f"left out: {column.why}"
     values = frame[column.name]
+    if column.why:
+        alone = f"; data.text: {column.name} predicts from it alone" if is_free_text(values) else ""
+        return f"left out: {column.why}{alone}"
     dates, orders = with_dates(values.to_frame(), Reading(where=column.name))
     order = orders.get(column.name, "ymd")
     plain = canonical_column(dates.iloc[:, 0])

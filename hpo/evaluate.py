@@ -17,6 +17,7 @@ from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256
 from lightning_modules.evaluation.examine import examine, examine_logged
 from lightning_modules.evaluation.findings import Findings
+from lightning_modules.module import loss_numbers
 from lightning_modules.restore import Scored, score
 from lightning_modules.seeds import derive
 
@@ -86,6 +87,7 @@ def _evaluation(
         study=best.study["name"],
         trial=best.study["trial"],
         split=split,
+        fold_of=config.n_folds if split == "validation" else None,
         metric=config.objective.metric,
         direction=str(config.objective.direction),
         seed=_seed(best, split),
@@ -111,8 +113,9 @@ def _examine(config: RunConfig, data: RunData, scored: Scored, seed: int) -> Fin
         scored.outputs,
         scored.targets,
         metrics=scored.metrics,
-        classes=data.facts.classes if data.facts else None,
+        classes=(data.facts.classes or data.facts.target_names) if data.facts else None,
         seed=seed,
+        numbers=loss_numbers(config),
     )
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo.errors import UsageError
 from lightning_modules.evaluation.findings import Findings
@@ -31,6 +31,8 @@ class Evaluation(BaseModel):
     study: str
     trial: int
     split: str
+    fold_of: int | None = Field(None, exclude_if=lambda n: n is None)
+    """Of so many folds the first, whose network this is, and whose rows these are."""
     metric: str
     """The objective."""
     direction: str

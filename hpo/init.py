@@ -10,27 +10,33 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image, UnidentifiedImageError
 from pydantic import ValidationError
 
+from hpo.archives import look_at_archive
 from hpo.columns import (
     Column,
     Goal,
     class_goal,
     default_target,
     goal_of,
+    goal_of_several,
+    is_free_text,
     many,
+    named_targets,
     read_columns,
 )
 from hpo.errors import DataError, UsageError
 from hpo.files import parse_document
 from hpo.spec import StudySettings, check_document
 from lightning_modules.data.config import IdxConfig, SourceConfig
+from lightning_modules.data.forecasting import split_steps
 from lightning_modules.data.image_folder import list_images
 from lightning_modules.data.images import load_idx
 from lightning_modules.data.raw import load
 from lightning_modules.data.repeats import cut
-from lightning_modules.registry import suggest
+from lightning_modules.task import TASKS, ForecastingConfig
 
 STUDY_FILE = "study.yaml"
 _MOST_CLASSES = 20
@@ -46,16 +52,21 @@ def draft_study(path: Path, *, target: str | None = None, name: str | None = Non
     """Return the text of a study file on the data under ``path``, commented and ready to run.
 
     Args:
-        path: a CSV or Parquet file, a folder with a sub-folder of images per class, or one of IDX
-            files.
-        target: the column to predict; by default one of `TARGETS`, else the last that can be.
+        path: a CSV or Parquet file, an archive of NumPy arrays x and y, a folder with a sub-folder
+            of images per class, or one of IDX files.
+        target: the column to predict, or several between commas; by default one of `TARGETS`, else
+            the last that can be.
         name: the study's name; by default the file's.
 
     Raises:
         DataError: if no study could run on the data, with what is in its way.
         UsageError: if ``target`` is given for a folder, or ``name`` cannot name a study.
     """
-    if not path.expanduser().is_dir():
+    if path.suffix.lower() == ".npz":
+        if target is not None:
+            raise UsageError(str(path), "is an archive: its y is predicted", "leave target out")
+        text = _draft_arrays(path, name or _name_of(path))
+    elif not path.expanduser().is_dir():
         text = _draft_table(path, target, name or _name_of(path))
     elif target is not None:
         raise UsageError(str(path), "is a folder: it has no column to predict", "leave target out")
@@ -88,34 +99,51 @@ def _draft_table(path: Path, target: str | None, name: str) -> str:
     frame, columns = looked.frame, looked.columns
     if target is None:
         target, reason = default_target(columns, where)
-    elif target in frame.columns:
-        reason = ""
+        targets = [target]
     else:
-        raise DataError(where, f"has no column {target!r}", suggest(target, list(frame.columns)))
-    goal = replace(goal_of(frame[target], target, where), about=reason)
-    features = [column for column in columns if column.name != target]
+        targets, reason = named_targets(target, list(frame.columns), where), ""
+    goal = _goal(frame[targets], where, reason)
+    features = [column for column in columns if column.name not in targets]
     ignored = [column for column in features if column.why]
-    if len(ignored) == len(features):
+    alone = _text_alone(frame, features)
+    if len(ignored) == len(features) and alone is None:
         whys = "; ".join(f"{column.name!r} {column.why}" for column in ignored[:5])
         raise DataError(where, f"has no column to predict {target!r} from ({whys})", "add one")
     n_used = len(features) - len(ignored)
+    shown = ", ".join(map(_quoted, targets))
     lines = [
-        *_title(name, f"predict {_quoted(target)} from {many(n_used, 'column')}"),
-        *_table(columns, target),
+        *_title(name, f"predict {shown} from {alone or many(n_used, 'column')}"),
+        *_table(columns, targets),
         f"name: {_quoted(name)}",
-        *_task(goal, f"target: {_quoted(target)}"),
+        *_task(goal, f"target{'s' if len(targets) > 1 else ''}: {shown}"),
         "data:",
         f"  source: {'parquet' if looked.form is None else 'csv'}",
         _path(path),
-        f"  target: {_quoted(target)}",
-        *(["  ignore:  # take a line off to use that column"] if ignored else []),
-        *(f"    - {_quoted(column.name)}  # {_comment(column.why)}" for column in ignored),
+        f"  target: {shown}" if len(targets) == 1 else f"  target: [{shown}]",
+        *(_not_used(ignored) if alone is None else [f"  text: {alone}  # nothing else is read"]),
         "  validation: 0.2  # the share of rows that judges the trials",
         "  test: 0.2  # the share that only hpo evaluate --test ever reads",
-        *_MLP,
+        *(_TEXT_CNN if alone else _MLP),
         *_training(goal),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _text_alone(frame: pd.DataFrame, features: Sequence[Column]) -> str | None:
+    """Return the column of sentences, where there is no other column to predict from."""
+    texts = [one.name for one in features if one.why and is_free_text(frame[one.name])]
+    return _quoted(texts[0]) if texts and all(one.why for one in features) else None
+
+
+def _not_used(ignored: Sequence[Column]) -> list[str]:
+    first = ["  ignore:  # take a line off to use that column"] if ignored else []
+    return [*first, *(f"    - {_quoted(one.name)}  # {_comment(one.why)}" for one in ignored)]
+
+
+def _goal(frame: pd.DataFrame, where: str, reason: str) -> Goal:
+    if frame.shape[1] > 1:
+        return goal_of_several(frame, where)
+    return replace(goal_of(frame.iloc[:, 0], str(frame.columns[0]), where), about=reason)
 
 
 def _draft_images(path: Path, name: str) -> str:
@@ -152,6 +180,28 @@ def _draft_images(path: Path, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _draft_arrays(path: Path, name: str) -> str:
+    found = look_at_archive(path)
+    goal = Goal(kind="forecasting", n_rows=len(found.raw.y), classes={})
+    if found.kind != "series":
+        goal = _goal(pd.DataFrame(found.raw.y), str(path), "")
+    test = "null  # x_test and y_test are the test split"
+    model = {"text": _TEXT_CNN, "table": _MLP, "sequence": _GRU, "series": _GRU}.get(found.kind)
+    lines = [
+        *_title(name, f"predict y from {found.about}"),
+        f"name: {_quoted(name)}",
+        *_task(goal, "target: y"),
+        "data:",
+        "  source: npz",
+        _path(path),
+        "  validation: 0.2  # the share of rows that judges the trials",
+        f"  test: {test if found.raw.official_test else '0.2  # what hpo evaluate --test reads'}",
+        *(model or _cnn(min(np.asarray(found.raw.x).shape[2:]))),
+        *_training(goal),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _look_at(files: Sequence[Path]) -> tuple[int, str]:
     """Return pixels a side and channels that suit a sample of the images."""
     sides, grey = [], True
@@ -169,9 +219,13 @@ def _check(text: str) -> None:
     """Check that a draft is a study, and that its table loads and splits."""
     spec = check_document(parse_document(text, STUDY_FILE))
     config = spec.space.resolve(spec.space.defaults()[0].params)
-    if config.source in ("csv", "parquet") and isinstance(config.data, SourceConfig):
-        raw = load(config.data, task_kind=str(config.kind))
-        cut(raw, config.data, task_kind=str(config.kind))
+    if config.source not in ("csv", "parquet", "npz") or not isinstance(config.data, SourceConfig):
+        return
+    data, raw = config.data, load(config.data, task_kind=str(config.kind))
+    if isinstance(config.task, ForecastingConfig):
+        split_steps(len(raw.y), validation=data.validation, test=data.test, task=config.task)
+    else:
+        cut(raw, data, task_kind=str(config.kind))
 
 
 def _title(name: str, what: str) -> list[str]:
@@ -182,10 +236,10 @@ def _title(name: str, what: str) -> list[str]:
     ]
 
 
-def _table(columns: Sequence[Column], target: str) -> list[str]:
+def _table(columns: Sequence[Column], targets: Sequence[str]) -> list[str]:
     rows = [("column", "kind", "missing", "distinct", "")]
     for one in columns[:_SHOWN]:
-        use = "target" if one.name == target else "ignored" if one.why else ""
+        use = "target" if one.name in targets else "ignored" if one.why else ""
         rows.append((_quoted(one.name), one.kind, str(one.missing), str(one.distinct), use))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
@@ -199,13 +253,19 @@ def _table(columns: Sequence[Column], target: str) -> list[str]:
 
 def _task(goal: Goal, subject: str) -> list[str]:
     lines = [f"# {subject} {goal.about}".rstrip()]
+    if goal.kind == "forecasting":
+        steps = "{kind: forecasting, window: {choices: [24, 48]}, horizon: 12}"
+        return [*lines, f"task: {steps}  # steps that are looked at, and that are predicted"]
     if not goal.classes:
         return [*lines, "task: {kind: regression}"]
     shown = ", ".join(
         f"{_quoted(one)} {n}" for one, n in islice(goal.classes.items(), _MOST_CLASSES)
     )
     more = len(goal.classes) - _MOST_CLASSES
-    lines.append(f"# classes and their rows: {shown}" + (f", {more} more" if more > 0 else ""))
+    word = (
+        "labels and the rows with them" if goal.kind == "multilabel" else "classes and their rows"
+    )
+    lines.append(f"# {word}: {shown}" + (f", {more} more" if more > 0 else ""))
     if not _skewed(goal):
         return [*lines, f"task: {{kind: {goal.kind}}}"]
     lines.append(f"# The largest class has more than {_SKEW} times the rows of the smallest: each")
@@ -215,7 +275,8 @@ def _task(goal: Goal, subject: str) -> list[str]:
 
 def _skewed(goal: Goal) -> bool:
     counts = goal.classes.values()
-    return bool(counts) and max(counts) > _SKEW * min(counts)
+    several = goal.kind == "multilabel"
+    return bool(counts) and not several and max(counts) > _SKEW * min(counts)
 
 
 _MLP = (
@@ -225,6 +286,23 @@ _MLP = (
     "  width: {low: 16, high: 256, log: true}",
     "  dropout: {low: 0.0, high: 0.5}",
     "  norm: {choices: [none, batch]}",
+)
+
+
+_TEXT_CNN = (
+    "model:",
+    "  family: text_cnn",
+    "  width: {low: 16, high: 128, log: true}",
+    "  n_filters: {low: 16, high: 128, log: true}",
+    "  dropout: {low: 0.0, high: 0.6}",
+)
+
+_GRU = (
+    "model:",
+    "  family: gru",
+    "  n_layers: {low: 1, high: 2}",
+    "  width: {low: 16, high: 128, log: true}",
+    "  dropout: {low: 0.0, high: 0.5}",
 )
 
 
@@ -242,7 +320,7 @@ def _cnn(side: int) -> list[str]:
 def _training(goal: Goal) -> list[str]:
     epochs = next((epochs for rows, epochs in _EPOCHS if goal.n_rows < rows), 10)
     sizes = next((sizes for rows, sizes in _BATCHES if goal.n_rows < rows), (64, 128, 256))
-    metric, why = "rmse" if goal.kind == "regression" else "accuracy", ""
+    metric, why = TASKS[goal.kind].default_metric, ""
     if _skewed(goal):
         last = list(goal.classes)[-1]
         rare = goal.kind == "binary" and goal.classes[last] == min(goal.classes.values())

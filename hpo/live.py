@@ -137,7 +137,7 @@ class LiveObserver:
             text = Text(f"trial {trial}  {describe_config(config.plain())}  ", style="cyan")
             if curve:
                 values = [one.objective for one in curve]
-                text.append(f"epoch {curve[-1].epoch:g}/{config.trainer.max_epochs}  ")
+                text.append(f"epoch {curve[-1].epoch:g}/{config.most_epochs}  ")
                 text.append(f"{number(values[-1])}  {sparkline(values)}")
             lines.append(text)
         return lines

@@ -9,6 +9,7 @@ from hpo.spec import StudySpec
 from hpo.workers import Workers
 from lightning_modules.config import RunConfig
 from lightning_modules.plugins import loaded_plugins
+from lightning_modules.task import ForecastingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ def try_families(spec: StudySpec, workers: Workers, *, n_batches: int = 1) -> Pr
     Raises:
         UsageError: if one does not train, or does not log the objective's metric; if the data
             cannot be prepared in one of the ways that are searched, or this machine cannot
-            compute in a precision that is.
+            compute in a precision that is, or lacks the package of an optimizer that is.
     """
     configs = [spec.space.resolve(default.params) for default in spec.space.defaults()]
     end = workers.probe(
@@ -67,7 +68,7 @@ def try_families(spec: StudySpec, workers: Workers, *, n_batches: int = 1) -> Pr
 
 
 def _others(spec: StudySpec, tried: list[RunConfig]) -> list[RunConfig]:
-    """Return one config for every searched preparation and precision that no default shows."""
+    """Return a config for every preparation, precision and optimizer that no default shows."""
     seen = {_what_depends_on_data_and_machine(config) for config in tried}
     found = []
     for config in spec.space.corners():
@@ -79,5 +80,7 @@ def _others(spec: StudySpec, tried: list[RunConfig]) -> list[RunConfig]:
 
 
 def _what_depends_on_data_and_machine(config: RunConfig) -> str:
-    trainer = config.trainer
-    return f"{config.data.model_dump_json()} {trainer.precision} {trainer.accelerator}"
+    trainer, optimizer = config.trainer, getattr(config.optimizer, "name", "")
+    of_machine = f"{trainer.precision} {trainer.accelerator} {optimizer}"
+    steps = config.task if isinstance(config.task, ForecastingConfig) else ""  # they cut the data
+    return f"{config.data.model_dump_json()} {steps} {of_machine}"

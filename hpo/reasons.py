@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lightning_modules.task import NUMBERS
+
 SETTINGS = "config"
 """The section that is left out: there null is a setting like any other."""
 OWN_DATA = "the data module is the user's own"
@@ -46,8 +48,10 @@ def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[st
         interval = f"{OWN_DATA}: the number of validation rows is unknown"
     near = "no other complete trial lies within the 95 % interval of the validation split"
     classes = f"{OWN_DATA}, and names no classes"
-    if data["task"] == "regression":
-        classes = "a regression has no classes"
+    if data["task"] in NUMBERS:
+        classes = f"a {data['task']} has no classes"
+    if data["task"] == "multilabel":
+        classes = "a row has any number of labels"
     untimed = "the module is the user's own, and is not timed"
     if data["sha256"] is None:
         untimed = f"{OWN_DATA}; a network is timed on data of ours alone"

@@ -273,6 +273,18 @@ def _short(digest: str | None) -> str:
     return digest if len(digest) <= 12 else f"{digest[:12]}…"
 
 
+def most_epochs(config: Mapping[str, Any]) -> int | None:
+    """Return the epochs of a whole run of a plain config, those of all its folds; None if untold.
+
+    >>> most_epochs({"trainer": {"max_epochs": 20}, "data": {"folds": 5}})
+    100
+    """
+    epochs, data = config.get("trainer", {}).get("max_epochs"), config.get("data", {})
+    if epochs is None or data.get("fold") is not None:
+        return None if epochs is None else int(epochs)
+    return int(epochs) * int(data.get("folds") or 1)
+
+
 def config_sha256(config: dict[str, Any]) -> str:
     """Return the hash of a config's canonical JSON, as records hold it."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)

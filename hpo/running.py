@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import IO
 
 from hpo.answer import answer, error_console, marks, say, wants_screen
-from hpo.best import default_of
+from hpo.best import basis, default_of
 from hpo.devices import gpus_for
 from hpo.errors import UsageError
 from hpo.events import EventsObserver
 from hpo.lines import LinesObserver
 from hpo.live import LiveObserver
 from hpo.observers import Observer, StudyEnd
-from hpo.records import ranked
+from hpo.records import most_epochs, ranked
 from hpo.requests import run_options
 from hpo.scheduler import MOST_REPEATS
 from hpo.spec import StudySpec
@@ -202,13 +202,13 @@ def _best_lines(end: StudyEnd) -> list[str]:
         return ["no trial is complete yet"]
     default = default_of(end.records)
     known = f"; default config {number(default.value)}" if default is not None else ""
-    return [f"best: trial {best.number}   {number(best.value)} (one seed{known})"]
+    return [f"best: trial {best.number}   {number(best.value)} ({basis(best.run)}{known})"]
 
 
 def _epochs_saved(end: StudyEnd) -> float:
     planned = spent = 0.0
     for record in end.records:
         if record.run is not None and record.same_as is None:
-            planned += record.config["trainer"]["max_epochs"]
+            planned += most_epochs(record.config) or 0
             spent += record.run.epochs_run
     return 1 - spent / planned if planned else 0.0

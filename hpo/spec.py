@@ -19,12 +19,25 @@ from lightning_modules.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 COMPARED = (
-    "objective.",
+    "objective",
     "task.kind",
+    "task.horizon",
+    "task.loss.quantile",
     "data.source",
+    "data.path",
+    "data.name",
+    "data.target",
+    "data.text",
+    "data.split",
     "data.split_seed",
+    "data.group",
+    "data.time",
     "data.validation",
     "data.test",
+    "data.folds",
+    "data.fold",
+    "data.duplicates",
+    "data.skip_unreadable",
 )
 """What every trial of a study must have in common."""
 LONGEST = 120
@@ -261,8 +274,12 @@ def _strategy_problems(
     """Return what sampler and space cannot do together."""
     name = str(settings.search.sampler.model_dump()["name"])
     parameters = space.parameters()
-    unfair = [one.name for one in parameters if one.name.startswith(COMPARED)]
-    unfair += [one.name for one in parameters if one.name == "data"]
+    inside = tuple(f"{path}." for path in COMPARED)
+    unfair = [
+        one.name
+        for one in parameters
+        if one.name in ("data", *COMPARED) or one.name.startswith(inside)
+    ]
     if unfair:
         hint = "decide it; other studies may have other values"
         what = "cannot be searched: trials could not be compared"

@@ -14,7 +14,7 @@ from hpo.best import best_of, default_of
 from hpo.errors import UsageError
 from hpo.files import read_document
 from hpo.layout import LOCK, Owner, StudyFolder, find_studies
-from hpo.records import Progress, TrialRecord, read_record, read_trials
+from hpo.records import Progress, TrialRecord, most_epochs, read_record, read_trials
 from hpo.requests import Request, waiting_requests
 from hpo.scheduler import Limits
 from hpo.search import BudgetConfig
@@ -259,7 +259,7 @@ def _open_trial(path: Path, trial: int, seconds: float | None) -> OpenTrial:
         state="waiting" if seconds is None else "running",
         seconds=seconds,
         epoch=float(rows[-1]["epoch"]) if rows else None,
-        max_epochs=_config(path).get("trainer", {}).get("max_epochs"),
+        max_epochs=most_epochs(_config(path)),
         curve=[float(row["objective"]) for row in rows],
     )
 

@@ -102,6 +102,8 @@ def trial_lines(record: TrialRecord, curve: Sequence[float]) -> list[str]:
             f"  best at epoch {run.best_epoch:g} of {run.epochs_run:g}, "
             f"stopped by {run.stopped_by}, {run.n_parameters:,} parameters"
         )
+        if run.folds is not None:
+            lines.append(f"  folds: {'  '.join(map(number, run.folds))}")
     lines += [f"  note: {note}" for note in record.notes]
     lines += [f"    {name:<32} {value}" for name, value in params_words(record.params)]
     return lines
@@ -136,12 +138,15 @@ def evaluation_lines(done: Evaluation) -> list[str]:
     """Return what `hpo evaluate` came to: the objective, every metric, every class."""
     found = done.findings
     rows = "" if found.n_rows is None else f", {found.n_rows:,} rows"
-    first = f"trial {done.trial} on {done.split}: {done.metric} {number(done.value)}{rows}"
+    where = done.split if done.fold_of is None else f"the first of {done.fold_of} folds"
+    first = f"trial {done.trial} on {where}: {done.metric} {number(done.value)}{rows}"
     names = [done.metric, *(name for name in found.metrics if name != done.metric)]
     metrics = [[_goal(done, n), number(found.metrics[n]), _interval(found, n)] for n in names]
     lines = [first, "", *_aligned(["metric", "value", "95% interval"], metrics)]
     if found.per_class is not None:
-        lines += ["", *_class_lines(found.per_class)]
+        lines += ["", *_class_lines(found.per_class, found.task)]
+    if found.per_target is not None:
+        lines += ["", *_target_lines(found, names)]
     if done.opened > 1:
         lines.append(f"the test split was opened {done.opened} times: its value is worth less")
     return lines
@@ -162,8 +167,21 @@ def _interval(found: Findings, metric: str) -> str:
     return found.null_because.get(f"metrics.{metric}", "–")
 
 
-def _class_lines(scores: Sequence[ClassScores]) -> list[str]:
-    """Return the table of the classes; of many, those with the lowest F1."""
+def _target_lines(found: Findings, names: Sequence[str]) -> list[str]:
+    """Return the table of several targets, or of the steps of a forecast."""
+    each = found.per_target or []
+    known = [name for name in names if each and name in each[0].metrics]
+    rows = [[one.name, *(number(one.metrics[name]) for name in known)] for one in each]
+    shown = rows[:MOST_CLASSES]
+    word = "step" if found.task == "forecasting" else "target"
+    lines = _aligned([word, *known], shown)
+    hidden = len(rows) - len(shown)
+    return [*lines, f"… and {hidden} {word}s more"] if hidden else lines
+
+
+def _class_lines(scores: Sequence[ClassScores], task: str | None) -> list[str]:
+    """Return the table of the classes or labels; of many, those with the lowest F1."""
+    word = "label" if task == "multilabel" else "class"
     shown = list(scores)
     if len(shown) > MOST_CLASSES:
         shown = sorted(shown, key=lambda one: 2.0 if one.f1 is None else one.f1)[:MOST_CLASSES]
@@ -171,9 +189,10 @@ def _class_lines(scores: Sequence[ClassScores]) -> list[str]:
         [one.name, number(one.precision), number(one.recall), number(one.f1), f"{one.rows:,}"]
         for one in shown
     ]
-    lines = _aligned(["class", "precision", "recall", "f1", "rows"], rows)
+    lines = _aligned([word, "precision", "recall", "f1", "rows"], rows)
     hidden = len(scores) - len(shown)
-    return [*lines, f"… and {hidden} classes with a higher f1"] if hidden else lines
+    words = {"label": "labels"}.get(word, "classes")
+    return [*lines, f"… and {hidden} {words} with a higher f1"] if hidden else lines
 
 
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

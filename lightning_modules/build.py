@@ -17,10 +17,13 @@ from lightning_modules.data.facts import (
     facts_of_module,
     inputs_of_module,
 )
-from lightning_modules.data.prepared import PreparedData, prepare_task
+from lightning_modules.data.prepared import NEXT_STEPS, PreparedData, prepare_task
 from lightning_modules.errors import UsageError
 from lightning_modules.families import FAMILIES
+from lightning_modules.layers.level import relative
 from lightning_modules.module import SupervisedModule
+from lightning_modules.plugins import blamed
+from lightning_modules.task import ForecastingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,15 @@ class RunData:
         size = config.trainer.batch_size
         if size is None:
             raise TypeError("a config of ours always has a batch size")
-        return TaskData(self.prepared, batch_size=size, seed=config.seed)
+        if not isinstance(config.data, SourceConfig):
+            raise TypeError(f"{type(config.data).__name__} is no source of ours")
+        return TaskData(
+            self.prepared,
+            batch_size=size,
+            seed=config.seed,
+            augment=config.data.augment,
+            balanced=getattr(config.task, "sampling", "none") == "balanced",
+        )
 
 
 def open_data(config: RunConfig, *, with_test: bool = False, cache: Path | None = None) -> RunData:
@@ -65,16 +76,17 @@ def open_data(config: RunConfig, *, with_test: bool = False, cache: Path | None 
     if SOURCES[config.source].datamodule is not None:
         if config.whole:
             return RunData(prepared=None, facts=None)
-        return RunData(
-            prepared=None, facts=facts_of_module(lambda: make_datamodule(config), str(config.kind))
-        )
+        with blamed(f"data source {config.source!r}"):
+            facts = facts_of_module(lambda: make_datamodule(config), str(config.kind))
+        return RunData(prepared=None, facts=facts)
     if not isinstance(config.data, SourceConfig):
         raise TypeError(f"{type(config.data).__name__} is neither a source of ours nor a module")
     kind = str(config.kind)
+    ahead = config.task if isinstance(config.task, ForecastingConfig) else NEXT_STEPS
     if cache is not None and not isinstance(config.data, ArraysConfig):
-        prepared = prepare_cached(config.data, task_kind=kind, folder=cache)
+        prepared = prepare_cached(config.data, task_kind=kind, folder=cache, forecast=ahead)
     else:
-        prepared = prepare_task(config.data, task_kind=kind, with_test=with_test)
+        prepared = prepare_task(config.data, task_kind=kind, with_test=with_test, forecast=ahead)
     return RunData(prepared=prepared, facts=facts_of(prepared))
 
 
@@ -101,7 +113,7 @@ def build_module(config: RunConfig, data: RunData) -> pl.LightningModule:
         return whole
     if data.facts is None:
         raise TypeError("a family's run always knows its data")
-    kind = "image" if len(data.facts.input_shape) == 3 else "features"
+    kind = data.facts.input_kind
     if kind not in family.takes:
         fitting = [name for name, other in FAMILIES.items() if kind in other.takes]
         what = f"{config.family} takes {' or '.join(family.takes)} data, "
@@ -119,7 +131,8 @@ def _fitted(config: RunConfig, data: RunData, facts: DataFacts) -> DataFacts:
     if n_bins is None:
         return facts
     if data.prepared is not None:
-        return replace(facts, bin_edges=bin_edges(data.prepared.train.x, n_bins))
+        rows = relative(data.prepared.train.x, getattr(config.task, "level", "none"))
+        return replace(facts, bin_edges=bin_edges(rows, n_bins))
     if SOURCES[config.source].datamodule is None:
         return facts
     inputs = inputs_of_module(lambda: make_datamodule(config))

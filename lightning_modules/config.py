@@ -8,14 +8,38 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lightning_modules.data.config import SOURCES, PrepareConfig, SourceConfig
+from lightning_modules.data.config import (
+    SOURCES,
+    ImageCsvConfig,
+    PrepareConfig,
+    SourceConfig,
+    TableConfig,
+)
 from lightning_modules.families import FAMILIES
-from lightning_modules.optim import OPTIMIZERS, SCHEDULES
+from lightning_modules.optim import (
+    AVERAGES,
+    OPTIMIZERS,
+    SCHEDULES,
+    NoAverageConfig,
+    is_no_average,
+)
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Settings, Tagged, conflict, number, shape
-from lightning_modules.task import CLASSIFICATION, METRICS, TASKS, Direction
+from lightning_modules.task import (
+    CLASSIFICATION,
+    METRICS,
+    NUMBERS,
+    TASKS,
+    Direction,
+    FocalConfig,
+    ForecastingConfig,
+)
 
 DEFAULT_BATCH_SIZE = 64
+
+
+def _is_one(value: int) -> bool:
+    return value == 1
 
 
 class EarlyStoppingConfig(Settings):
@@ -34,6 +58,12 @@ class TrainerConfig(Settings):
     """A number of epochs, or a fraction of one."""
     gradient_clip: float | None = number(None, gt=0)
     """The largest norm of the whole gradient."""
+    accumulate: int = shape(1, ge=1, exclude_if=_is_one)
+    """How many batches make one step of the optimizer."""
+    averaging: Annotated[Settings, Tagged(AVERAGES, "name")] = Field(
+        NoAverageConfig(), exclude_if=is_no_average
+    )
+    """Which average of the weights is validated and kept, and not those of the last step."""
     early_stopping: EarlyStoppingConfig | None = None
     threads: int = Field(1, ge=1)
     """Of each process."""
@@ -133,6 +163,26 @@ class RunConfig(Settings):
         return None if self.task is None else str(self.task.model_dump()["kind"])
 
     @property
+    def n_folds(self) -> int | None:
+        """How many folds are trained one after the other; None for a single training."""
+        if not isinstance(self.data, SourceConfig) or self.data.fold is not None:
+            return None
+        return self.data.folds
+
+    @property
+    def n_validations(self) -> int:
+        """How many validations a whole run reports; of folds, each is one."""
+        if self.n_folds is not None:
+            return self.n_folds
+        every, epochs = self.trainer.validate_every, self.trainer.max_epochs
+        return epochs // every if isinstance(every, int) else int(epochs / every)
+
+    @property
+    def most_epochs(self) -> int:
+        """How many epochs a whole run has, those of all its folds."""
+        return self.trainer.max_epochs * (self.n_folds or 1)
+
+    @property
     def whole(self) -> bool:
         """Whether the model is a LightningModule with its own training step and optimizer."""
         return FAMILIES[self.family].whole
@@ -207,6 +257,9 @@ def _conflicts(config: RunConfig) -> list[str]:
         "trainer.batch_size: the data module makes its own batches; remove this setting"
         if own_data and config.trainer.batch_size is not None
         else "",
+        "task.sampling: the data module makes its own batches; remove this setting"
+        if own_data and getattr(config.task, "sampling", "none") != "none"
+        else "",
         "task: the module and its data module bring their own; remove this section"
         if own_data and config.whole and config.task is not None
         else "",
@@ -214,17 +267,57 @@ def _conflicts(config: RunConfig) -> list[str]:
         if config.task is None and not (own_data and config.whole)
         else "",
         "" if config.whole or config.task is None else _metric_conflict(config),
-        "data.split: numbers have no classes to stratify by; remove this setting"
-        if config.kind == "regression"
-        and isinstance(config.data, SourceConfig)
-        and config.data.split == "stratified"
-        else "",
-        "data.prepare.target: classes are not scaled; remove this setting"
-        if config.kind in CLASSIFICATION
-        and isinstance(config.data, SourceConfig)
-        and config.data.prepare.target != PrepareConfig().target
+        *_target_conflicts(config),
+        *_series_conflicts(config),
+        *_mixing_conflicts(config),
+        *_averaging_conflicts(config),
+        "trainer.processes: folds are trained one by one in one process; remove this setting"
+        if config.n_folds is not None and config.trainer.processes > 1
         else "",
     ]
+
+
+def _target_conflicts(config: RunConfig) -> list[str]:
+    """Name what does not fit the kind of task, in the data."""
+    data, kind = config.data, str(config.kind)
+    found: list[str] = []
+    if not isinstance(data, SourceConfig) or config.task is None:
+        return found
+    if kind not in CLASSIFICATION and data.split == "stratified":
+        what = "a row has no single class" if kind == "multilabel" else "numbers have no classes"
+        found.append(f"data.split: {what} to stratify by; remove this setting")
+    if kind not in NUMBERS and data.prepare.target != PrepareConfig().target:
+        what = "labels" if kind == "multilabel" else "classes"
+        found.append(f"data.prepare.target: {what} are not scaled; remove this setting")
+    if isinstance(data, TableConfig | ImageCsvConfig):
+        several = not isinstance(data.target, str)
+        if several and kind not in ("regression", "multilabel"):
+            found.append(f"data.target: {kind} predicts one column; name it without brackets")
+        if not several and kind == "multilabel":
+            found.append("data.target: multilabel predicts several columns; [one, another]")
+    return found
+
+
+def _series_conflicts(config: RunConfig) -> list[str]:
+    """Name what has no effect on a series, and what has one on a series alone."""
+    data = config.data
+    if not isinstance(data, SourceConfig):
+        return []
+    table = data if isinstance(data, TableConfig) else None
+    if config.kind != "forecasting":
+        lone = table is not None and table.time is not None and table.split != "time"
+        return ["data.time: has no effect without split: time; remove this setting"] * lone
+    found = {
+        "split": data.split not in (None, "time"),
+        "split_seed": bool(data.split_seed),
+        "folds": data.folds is not None,
+        "duplicates": data.duplicates != "keep",
+    }
+    why = "a series is cut by time alone; remove this setting"
+    lines = [f"data.{name}: {why}" for name, without in found.items() if without]
+    if table is not None and table.text is not None:
+        lines.append("data.text: forecasting predicts from numbers; remove this setting")
+    return lines
 
 
 def _module_conflicts(config: RunConfig) -> list[str]:
@@ -234,9 +327,36 @@ def _module_conflicts(config: RunConfig) -> list[str]:
         for section in ("optimizer", "schedule")
         if getattr(config, section) is not None
     ]
-    if config.task is not None and config.task != TASKS[str(config.kind)].config():
+    default = TASKS[str(config.kind)].config() if config.task is not None else None
+    if isinstance(config.task, ForecastingConfig):
+        known = ForecastingConfig()
+        default = config.task.model_copy(update={"loss": known.loss, "level": known.level})
+    if config.task != default:
         found.append(f"task: {brings} loss; keep only task.kind")
     return found
+
+
+def _averaging_conflicts(config: RunConfig) -> list[str]:
+    """Name what stands beside an optimizer that averages, in the place of that."""
+    name = str(getattr(config.optimizer, "name", ""))
+    if name not in OPTIMIZERS or not OPTIMIZERS[name].averages:
+        return []
+    instead = f"{name} averages its steps instead; remove this"
+    return [
+        f"schedule: {instead} section" if config.schedule != SCHEDULES["constant"].config() else "",
+        "" if is_no_average(config.trainer.averaging) else f"trainer.averaging: {instead} setting",
+    ]
+
+
+def _mixing_conflicts(config: RunConfig) -> list[str]:
+    """Name what mixes rows where the loss cannot take the mixed targets."""
+    if not isinstance(config.data, SourceConfig):
+        return []
+    loss = getattr(config.task, "loss", None)
+    why = "focal loss takes no mixed targets" if isinstance(loss, FocalConfig) else ""
+    if config.whole:
+        why = f"{config.family}, a whole LightningModule, may not know mixed targets"
+    return [f"data.augment.{name}: {why}; remove it" for name in config.data.augment.of_rows if why]
 
 
 def _metric_conflict(config: RunConfig) -> str:
@@ -244,6 +364,11 @@ def _metric_conflict(config: RunConfig) -> str:
     fitting = [name for name, entry in METRICS.items() if kind in entry.kinds]
     if metric not in METRICS or kind not in METRICS[metric].kinds:
         return f"objective.metric: {kind} has no metric {metric!r}; {suggest(metric, fitting)}"
+    loss = getattr(config.task, "loss", config.task)
+    lacking = [name for name in METRICS[metric].takes if not hasattr(loss, name)]
+    if lacking:
+        what = f"{metric} takes the {lacking[0]} of the loss, and this one has none"
+        return f"objective.metric: {what}; task.loss: {{name: {lacking[0]}}}"
     direction = METRICS[metric].direction
     if config.objective.direction != direction:
         return f"objective.direction: {metric} is to {direction}; remove this setting"

@@ -12,11 +12,9 @@ from lightning_modules.build import RunData, build_module
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import TrialFailed, UsageError
 from lightning_modules.module import SupervisedModule
+from lightning_modules.optim import OPTIMIZERS, is_no_average
 from lightning_modules.seeds import derive
 from lightning_modules.train import latency_ms, seed_everything, steady_threads
-
-STATES = {"sgd": 0, "adam": 2, "adamw": 2, "adagrad": 1, "rmsprop": 1}
-"""How many numbers an optimizer keeps for each parameter, without momentum."""
 
 
 class Infeasible(TrialFailed):
@@ -123,8 +121,9 @@ def _size(config: RunConfig, data: RunData) -> Size:
         held = _held_bytes(module, config, data)
     training = None
     if held is not None:
-        states = STATES.get(str(getattr(config.optimizer, "name", "")), 0)
+        states = OPTIMIZERS[str(getattr(config.optimizer, "name", "sgd"))].states
         states += bool(getattr(config.optimizer, "momentum", 0.0))
+        states += not is_no_average(config.trainer.averaging)
         training = weights * (1 + states) + max(held, weights)
     return Size(
         n_parameters=sum(p.numel() for p in parameters),
@@ -159,7 +158,7 @@ def _held_bytes(module: SupervisedModule, config: RunConfig, data: RunData) -> i
 
     try:
         with _device(module.network), saved_tensors_hooks(pack, lambda tensor: tensor):
-            out = module.network(torch.zeros(rows, *module.facts.input_shape))
+            out = module.network(module.facts.blank(rows))
     except Exception:  # noqa: BLE001  (a network of a plugin; its training says what is wrong)
         return None
     shape = (len(out), *out.shape[2:]) if module.is_ensemble else tuple(out.shape)

@@ -6,12 +6,13 @@ of the second class of two, and the unweighted mean over classes (macro) of more
 are means over all classes, of two as well, each with the weight of its rows. All agree with
 scikit-learn on splits where that defines them, and are finite where it does not.
 
-There is no pinball loss: a network here predicts one number, its median at best, and the pinball
-loss of the median is half of ``mae``.
+Of several numbers a row, outputs and targets ``(rows, targets)``, a metric is the mean of what it
+is for each of them, scikit-learn's uniform average. Of labels, probabilities and whole 0 and 1
+``(rows, labels)``, see `lightning_modules.label_metrics`.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +26,7 @@ from torchmetrics.functional.classification import (
     multiclass_average_precision,
 )
 
+from lightning_modules import label_metrics
 from lightning_modules.task import METRICS, Metric
 
 N_BINS = 15
@@ -32,27 +34,62 @@ N_BINS = 15
 Rank = Callable[..., Tensor]
 
 
-def compute(metric: Metric, outputs: Tensor, targets: Tensor) -> float:
-    """Return the value of ``metric``."""
+def compute(
+    metric: Metric, outputs: Tensor, targets: Tensor, numbers: Mapping[str, float] | None = None
+) -> float:
+    """Return the value of ``metric``; of several numbers a row, the mean over them.
+
+    Args:
+        metric: which.
+        outputs: probabilities or predictions.
+        targets: what was right.
+        numbers: of the loss, from which ``metric`` takes what it names.
+    """
     function: Any = metric.compute
     if isinstance(function, str):
         module, name = function.split(":")
         function = getattr(import_module(module), name)
-    return float(function(outputs, targets))
+    taken = {name: (numbers or {})[name] for name in metric.takes}
+    if targets.ndim == 2 and targets.is_floating_point():
+        each = [function(o, t, **taken) for o, t in zip(outputs.T, targets.T, strict=True)]
+        return _logged(sum(map(float, each)) / len(each))
+    return _logged(float(function(outputs, targets, **taken)))
 
 
-def metrics_of(kind: str, *, objective: str | None, everything: bool) -> dict[str, Metric]:
-    """Return the metrics of a task kind: those of each validation and the objective, or all."""
+def _logged(value: float) -> float:
+    """Return a value as Lightning logs it: what is measured again equals what was recorded."""
+    return torch.tensor(value, dtype=torch.float32).item()
+
+
+def metrics_of(
+    kind: str, *, objective: str | None, everything: bool, numbers: Collection[str] = ()
+) -> dict[str, Metric]:
+    """Return the metrics of a task kind: those of each validation and the objective, or all.
+
+    Args:
+        kind: of the task.
+        objective: the metric that is always among them.
+        everything: return all.
+        numbers: of the loss; a metric that takes others is left out.
+    """
     return {
         name: metric
         for name, metric in METRICS.items()
-        if kind in metric.kinds and (everything or metric.each_validation or name == objective)
+        if kind in metric.kinds
+        and set(metric.takes) <= set(numbers)
+        and (everything or metric.each_validation or name == objective)
     }
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the share of rows whose most probable class is the right one."""
-    return (outputs.argmax(1) == targets).float().mean()
+    """Return the share of rows whose most probable class is right; of labels, of all of them."""
+    found = label_metrics.taken(outputs) if targets.ndim == 2 else outputs.argmax(1)
+    return (found == targets).float().mean()
+
+
+def subset_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of rows of which all labels are right."""
+    return label_metrics.right_rows(outputs, targets).float().mean()
 
 
 def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -64,41 +101,72 @@ def balanced_accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def precision(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the share of the found that are right."""
+    if targets.ndim == 2:
+        return label_metrics.score("precision", outputs, targets)
     return _per_class(measure.precision, outputs, targets)
+
+
+def precision_micro(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the precision of all labels together."""
+    return label_metrics.score("precision_micro", outputs, targets)
 
 
 def precision_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the precision of all classes, each with the weight of its rows."""
+    if targets.ndim == 2:
+        return label_metrics.score("precision_weighted", outputs, targets)
     return _weighted(measure.precision, outputs, targets)
 
 
 def recall(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the share of the right that are found."""
+    if targets.ndim == 2:
+        return label_metrics.score("recall", outputs, targets)
     return _per_class(measure.recall, outputs, targets)
+
+
+def recall_micro(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the recall of all labels together."""
+    return label_metrics.score("recall_micro", outputs, targets)
 
 
 def recall_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the recall of all classes, each with the weight of its rows: the accuracy."""
+    if targets.ndim == 2:
+        return label_metrics.score("recall_weighted", outputs, targets)
     return _weighted(measure.recall, outputs, targets)
 
 
 def f1(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the harmonic mean of precision and recall."""
+    if targets.ndim == 2:
+        return label_metrics.score("f1", outputs, targets)
     return _per_class(measure.f1_score, outputs, targets)
+
+
+def f1_micro(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return the F1 of all labels together."""
+    return label_metrics.score("f1_micro", outputs, targets)
 
 
 def f1_weighted(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the F1 of all classes, each with the weight of its rows."""
+    if targets.ndim == 2:
+        return label_metrics.score("f1_weighted", outputs, targets)
     return _weighted(measure.f1_score, outputs, targets)
 
 
 def roc_auc(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the area under the ROC curve; of more than two classes, each against the rest."""
+    if targets.ndim == 2:
+        return label_metrics.roc_auc(outputs, targets)
     return _per_rank(binary_auroc, multiclass_auroc, outputs, targets)
 
 
 def pr_auc(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the average precision; of more than two classes, each against the rest."""
+    if targets.ndim == 2:
+        return label_metrics.pr_auc(outputs, targets)
     return _per_rank(binary_average_precision, multiclass_average_precision, outputs, targets)
 
 
@@ -109,6 +177,8 @@ def log_loss(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def log_losses(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return -log of the right class's probability of each row, ``(rows,)``."""
+    if targets.ndim == 2:
+        return label_metrics.log_losses(outputs, targets)
     right = outputs.gather(1, targets[:, None])[:, 0]
     return -right.clamp_min(torch.finfo(outputs.dtype).eps).log()
 
@@ -161,6 +231,12 @@ def rmse(outputs: Tensor, targets: Tensor) -> Tensor:
 def mae(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the mean absolute error, in the target's units."""
     return (outputs - targets).abs().mean()
+
+
+def pinball(outputs: Tensor, targets: Tensor, *, quantile: float = 0.5) -> Tensor:
+    """Return the mean pinball loss of a quantile, in the target's units; at 0.5 half of `mae`."""
+    above = targets - outputs
+    return torch.maximum(quantile * above, (quantile - 1) * above).mean()
 
 
 def median_ae(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """SupervisedModule: network, task and optimizer; a pure step inside, logging outside it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,19 +15,21 @@ from lightning_modules.criterion import (
     Numbers,
     as_rows,
     class_weights,
-    classification_loss,
+    label_weights,
+    loss_of,
     mean_of_members,
     probabilities,
-    regression_loss,
 )
 from lightning_modules.data.batches import ALL
 from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES
+from lightning_modules.layers.level import FromLevel
 from lightning_modules.layers.noise import Noise, draw_noise, number_of
 from lightning_modules.metrics import compute, metrics_of
 from lightning_modules.optimizers import build_optimizer, build_schedule
-from lightning_modules.seeds import derive
+from lightning_modules.seeds import of_step
 from lightning_modules.settings import number_fields
+from lightning_modules.task import NUMBERS, ForecastingConfig
 
 Batch = tuple[Tensor, Tensor]
 Tensors = Mapping[str, Tensor]
@@ -49,15 +52,17 @@ class SupervisedModule(pl.LightningModule):
         self.facts = facts
         self.takes_noise = family.takes_noise
         self.is_ensemble = family.ensemble
-        fitted = {} if facts.bin_edges is None else {"bin_edges": facts.bin_edges}
+        fitted: dict[str, Any] = {} if facts.bin_edges is None else {"bin_edges": facts.bin_edges}
+        if not {"sequence", "text"}.isdisjoint(family.takes):
+            fitted |= {"n_tokens": facts.n_tokens, "padded": facts.padded}
         self.network: nn.Module = family.resolve()(
             config.model, facts.input_shape, facts.n_outputs, **fitted
         )
+        level = config.task.level if isinstance(config.task, ForecastingConfig) else "none"
+        if level != "none" and facts.input_kind == "sequence":
+            self.network = FromLevel(self.network, level)
         self.numbers = step_numbers(config)
-        weights = None
-        if getattr(config.task, "class_weights", "none") == "balanced" and facts.class_counts:
-            weights = class_weights(facts.class_counts)
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("class_weights", _weights(config, facts), persistent=False)
         self._seen: list[Batch] = []
         self._share = ALL
         self._plateau: ReduceLROnPlateau | None = None
@@ -73,7 +78,7 @@ class SupervisedModule(pl.LightningModule):
         Args:
             params: the network's parameters by name.
             buffers: its buffers by name; running statistics are updated in them.
-            batch: inputs ``(rows, *input_shape)`` and targets ``(rows,)``.
+            batch: inputs ``(rows, *input_shape)`` and targets, as `loss_of` takes them.
             noise: what `noise` draws; empty for none.
             numbers: ``dropout``, ``label_smoothing`` and such, as `step_numbers` gives them.
         """
@@ -86,8 +91,8 @@ class SupervisedModule(pl.LightningModule):
         value, outputs = self._step(forward, batch, noise, numbers)
         return value, buffers, outputs
 
-    def noise(self, n_rows: int, step: int) -> dict[str, Tensor]:
-        """Draw the noise of a training step: a function of the run's seed and the step."""
+    def noise(self, n_rows: int, step: int, part: int = 0) -> dict[str, Tensor]:
+        """Draw the noise of a batch: a function of the run's seed, the step and its part of it."""
         if not self.takes_noise:
             return {}
         shapes_of: Callable[[int], dict[str, tuple[int, ...]]] = self.network.noise_shapes  # type: ignore[assignment]
@@ -98,26 +103,32 @@ class SupervisedModule(pl.LightningModule):
         }
         if not shapes:
             return {}
-        seed = derive(self.config.seed, "noise", step)
+        seed = of_step(self.config.seed, "noise", step, part)
         return draw_noise(shapes, seed=seed, device=self.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the network's raw outputs, ``(rows, n_outputs)``, without noise."""
         out: Tensor = self.network(x)
         if self.is_ensemble:
-            return mean_of_members(out, regression=self.config.kind == "regression")
+            return mean_of_members(out, kind=str(self.config.kind))
         return out
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Turn raw outputs into probabilities ``(rows, classes)`` or numbers ``(rows,)``."""
-        if self.config.kind == "regression":
-            return self.facts.in_units(outputs[:, 0].float())
-        return probabilities(outputs.float())
+        """Turn raw outputs into probabilities or numbers, as metrics take them.
+
+        Probabilities are ``(rows, classes)`` or ``(rows, labels)``; numbers ``(rows,)``, or of
+        several targets ``(rows, targets)``.
+        """
+        outputs = outputs.float()
+        if self.config.kind in NUMBERS:
+            return self.facts.in_units(outputs if self.facts.n_outputs > 1 else outputs[:, 0])
+        return outputs.sigmoid() if self.config.kind == "multilabel" else probabilities(outputs)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of one batch."""
         rank, n_shares = self._share
-        drawn = self.noise(len(batch[0]) * n_shares, self.global_step)
+        part = batch_index % self.config.trainer.accumulate
+        drawn = self.noise(len(batch[0]) * n_shares, self.global_step, part)
         noise = {name: values[rank::n_shares] for name, values in drawn.items()}
         forward = self.network if self.takes_noise else _plain(self.network)
         value, _ = self._step(forward, batch, noise, self.numbers)
@@ -151,9 +162,14 @@ class SupervisedModule(pl.LightningModule):
         silent = {**self.numbers, "label_smoothing": 0.0}
         values = {"loss": float(self._loss(outputs, targets, silent))}
         predicted, truth = self.predict(outputs), self.truth(targets)
-        kind = str(self.config.kind)
-        chosen = metrics_of(kind, objective=self.config.objective.metric, everything=everything)
-        return {**values, **{name: compute(m, predicted, truth) for name, m in chosen.items()}}
+        chosen = metrics_of(
+            str(self.config.kind),
+            objective=self.config.objective.metric,
+            everything=everything,
+            numbers=loss_numbers(self.config),
+        )
+        measured = {n: compute(m, predicted, truth, self.numbers) for n, m in chosen.items()}
+        return {**values, **measured}
 
     def collect(self) -> Batch:
         """Return all raw outputs and targets that were kept, and forget them."""
@@ -163,20 +179,21 @@ class SupervisedModule(pl.LightningModule):
         return outputs, targets
 
     def truth(self, targets: Tensor) -> Tensor:
-        """Return targets in their own units: class numbers, or numbers ``(rows,)``."""
-        if self.config.kind == "regression":
-            return self.facts.in_units(targets)
-        return targets
+        """Return targets as metrics take them: whole numbers of classes or labels, or in units."""
+        if self.config.kind in NUMBERS:
+            return self.facts.in_units(targets if self.facts.n_outputs > 1 else targets.flatten())
+        return targets.long() if self.config.kind == "multilabel" else targets
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, unless the lr is constant, its schedule."""
         if self.config.optimizer is None or self.config.schedule is None:
             raise TypeError("a family's config always has an optimizer and a schedule")
-        optimizer = build_optimizer(self.config.optimizer, self.network.parameters())
+        n_steps = self._n_steps()
+        optimizer = build_optimizer(self.config.optimizer, self.network, n_steps=n_steps)
         schedule = build_schedule(
             self.config.schedule,
             optimizer,
-            n_steps=self._n_steps(),
+            n_steps=n_steps,
             direction=self.config.objective.direction,
         )
         if schedule is None:
@@ -193,7 +210,8 @@ class SupervisedModule(pl.LightningModule):
         stood, and so starts the epoch again.
         """
         loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        return len(loader) * self.config.trainer.max_epochs
+        settings = self.config.trainer
+        return math.ceil(len(loader) / settings.accumulate) * settings.max_epochs
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the state of a plateau schedule, which is stepped here and not by Lightning."""
@@ -219,13 +237,20 @@ class SupervisedModule(pl.LightningModule):
         return self._loss(*judged, numbers), outputs
 
     def _loss(self, outputs: Tensor, targets: Tensor, numbers: Numbers) -> Tensor:
-        if self.config.kind == "regression":
-            loss = getattr(self.config.task, "loss", None)
-            if loss is None:
-                raise TypeError("a regression task always has a loss")
-            return regression_loss(loss, outputs, targets.float(), numbers=numbers)
+        kind, loss = str(self.config.kind), getattr(self.config.task, "loss", None)
+        if loss is None:
+            raise TypeError(f"a {kind} task always has a loss")
         weights = self.get_buffer("class_weights") if self.class_weights is not None else None
-        return classification_loss(outputs, targets, weights=weights, numbers=numbers)
+        return loss_of(kind, loss, outputs, targets, weights=weights, numbers=numbers)
+
+
+def _weights(config: RunConfig, facts: DataFacts) -> Tensor | None:
+    """Return the weights of classes or labels that the config asks for."""
+    if getattr(config.task, "class_weights", "none") != "balanced":
+        return None
+    if facts.label_counts:
+        return label_weights(facts.label_counts)
+    return class_weights(facts.class_counts) if facts.class_counts else None
 
 
 def step_numbers(config: RunConfig) -> dict[str, float]:
@@ -236,7 +261,15 @@ def step_numbers(config: RunConfig) -> dict[str, float]:
         **{name: float(getattr(config.model, name)) for name in number_fields(type(config.model))},
         "label_smoothing": float(getattr(loss, "label_smoothing", 0.0)),
         "delta": float(getattr(loss, "delta", 1.0)),
+        **loss_numbers(config),
     }
+
+
+def loss_numbers(config: RunConfig) -> dict[str, float]:
+    """Return the numbers of the config's loss, by name."""
+    loss = getattr(config.task, "loss", None)
+    names = [] if loss is None else number_fields(type(loss))
+    return {name: float(getattr(loss, name)) for name in names}
 
 
 def _plain(network: nn.Module) -> Callable[[Tensor, Noise, Numbers], Tensor]:

@@ -6,15 +6,17 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
+import sysconfig
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from lightning_modules.data.config import SOURCES, Source, SourceConfig
-from lightning_modules.errors import PluginError
+from lightning_modules.errors import HpoError, PluginError
 from lightning_modules.families import FAMILIES, Family
 from lightning_modules.registry import NameTakenError, Registry
 from lightning_modules.signature import arguments_of, config_of
@@ -42,15 +44,24 @@ def family(name: str, *, takes: Sequence[str] = ("features", "image")) -> Callab
 
     Args:
         name: what ``model.family`` says.
-        takes: ``features`` (rows, features), ``image`` (rows, channels, height, width), or both.
+        takes: which of ``features`` (rows, features), ``image`` (rows, channels, height, width),
+            ``sequence`` (rows, steps, channels) and ``text`` (rows, steps) of token numbers. With
+            one of the last two, arguments ``n_tokens`` and ``padded`` of ``build`` are facts of the
+            data, as in `DataFacts`, and no settings.
     """
+    told = () if {"sequence", "text"}.isdisjoint(takes) else ("n_tokens", "padded")
 
     def add(build: T) -> T:
-        own = _without_shapes(build)
+        known = [fact for fact in told if fact in inspect.signature(build).parameters]
+        own = _without_shapes(build, known)
         config = config_of(own, tag="family", name=name)
 
-        def builder(settings: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-            return build(input_shape, n_outputs, **arguments_of(own, settings, tag="family"))
+        def builder(
+            settings: Any, input_shape: tuple[int, ...], n_outputs: int, **facts: Any
+        ) -> Any:
+            given = {fact: facts[fact] for fact in known}
+            values = arguments_of(own, settings, tag="family")
+            return build(input_shape, n_outputs, **given, **values)
 
         _file(FAMILIES, name, Family(config=config, builder=builder, takes=tuple(takes)))
         return build
@@ -89,16 +100,22 @@ def data_module(name: str) -> Callable[[T], T]:
 
 
 def source(name: str) -> Callable[[T], T]:
-    """Register a data source: ``load(*, your, arguments) -> RawData``.
+    """Register a data source: ``load(*, your, arguments)`` returns ``(x, y)``, or a `RawData`.
 
-    Splits and preparation (``validation``, ``test``, ``prepare``) are ours.
+    Of a pair, x and y are what `give_arrays` takes: arrays, tensors, frames or lists. Splits and
+    preparation (``validation``, ``test``, ``prepare``) are ours.
     """
 
     def add(load: T) -> T:
         config = config_of(load, tag="source", name=name, base=SourceConfig)
 
         def loader(settings: Any) -> Any:
-            return load(**arguments_of(load, settings, tag="source"))
+            from lightning_modules.data.arrays import rows_of  # brings pandas
+
+            where = f"data source {name!r}"
+            with blamed(where):
+                found = load(**arguments_of(load, settings, tag="source"))
+            return rows_of(found, where)
 
         _file(SOURCES, name, Source(config=config, loader=loader))
         return load
@@ -155,6 +172,27 @@ def load_plugin(name: str, *, installed: bool = False) -> Plugin:
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
     _loaded[key] = Plugin(name=name, sha256=digest, installed=installed)
     return _loaded[key]
+
+
+@contextmanager
+def blamed(where: str) -> Iterator[None]:
+    """Say of whatever the user's own code raises that it is theirs, and in which line.
+
+    Raises:
+        PluginError: in place of anything that is none of our errors, and no lack of memory.
+    """
+    try:
+        yield
+    except (HpoError, MemoryError):
+        raise
+    except Exception as error:
+        libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+        foreign = (*libraries, str(Path(__file__).parent))
+        frames = traceback.extract_tb(error.__traceback__)
+        last = [one for one in frames if not one.filename.startswith(foreign)] or frames
+        place = f"{where} ({Path(last[-1].filename).name}:{last[-1].lineno})"
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise PluginError(place, what, "correct it, or its settings") from error
 
 
 def load_entry_points() -> list[Plugin]:
@@ -220,11 +258,12 @@ def _file(registry: Registry[Any], name: str, entry: Any, thing: Any = None) -> 
         _registered_classes.append(thing)
 
 
-def _without_shapes(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function with the signature of ``build`` less its first two arguments."""
+def _without_shapes(build: Callable[..., Any], facts: Sequence[str]) -> Callable[..., Any]:
+    """Return a function with the signature of ``build`` less its first two arguments and facts."""
     target = build.__init__ if isinstance(build, type) else build  # type: ignore[misc]
     parameters = list(inspect.signature(target).parameters.values())
-    taken = parameters[(3 if isinstance(build, type) else 2) :]
+    first = 3 if isinstance(build, type) else 2
+    taken = [parameter for parameter in parameters[first:] if parameter.name not in facts]
 
     def described() -> None: ...
 

@@ -15,10 +15,11 @@ from lightning_utilities.core.apply_func import apply_to_collection
 from pytorch_lightning.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
+from lightning_modules.accumulation import ends_step, part_of_step
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import UsageError
 from lightning_modules.result import Command, Listener, Validation
-from lightning_modules.seeds import derive
+from lightning_modules.seeds import of_step
 from lightning_modules.watch import Abandoned, validates_after
 
 COMMANDS = list(Command)
@@ -133,13 +134,14 @@ class Follow(pl.Callback):
         self._config = config
         self._circle = _Circle()
         self._abandon = False
+        self._stepped = True
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Make what the step draws a function of (seed, step, process)."""
-        seed = derive(self._config.seed, "step", trainer.global_step, trainer.global_rank)
-        torch.manual_seed(seed)
+        """Make what the step draws a function of (seed, step, batch of the step, process)."""
+        part, rank = part_of_step(trainer, batch_idx), trainer.global_rank
+        torch.manual_seed(of_step(self._config.seed, "step", trainer.global_step, part, rank))
 
     def on_train_batch_end(
         self,
@@ -150,8 +152,9 @@ class Follow(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Hear whether the run goes on; a validation that is due comes first."""
-        self._abandon = self._circle.hear() is Command.ABANDON
-        if self._abandon and not validates_after(trainer, batch_idx):
+        self._abandon = self._circle.hear() is Command.ABANDON or self._abandon
+        self._stepped = ends_step(trainer, batch_idx)
+        if self._abandon and self._stepped and not validates_after(trainer, batch_idx):
             raise Abandoned
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -159,7 +162,9 @@ class Follow(pl.Callback):
         command = self._circle.hear()
         if command is Command.STOP:
             trainer.should_stop = True
-        elif (self._abandon or command is Command.ABANDON) and not trainer.should_stop:
+            return
+        self._abandon = self._abandon or command is Command.ABANDON
+        if self._abandon and self._stepped and not trainer.should_stop:
             raise Abandoned
 
 

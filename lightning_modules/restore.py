@@ -1,6 +1,7 @@
 """Bring a trained module back from its checkpoint, and measure it on a split."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,7 @@ from lightning_modules.settings import Settings
 from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
 
 Read = TypeVar("Read", bound=Settings)
+_VALIDATION = re.compile(r"^(val|valid|validation)(?=[_/.-])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +152,19 @@ def _score_whole(
         except MisconfigurationException as error:
             first = str(error).splitlines()[0]
             raise UsageError(config.family, first, f"define {split}_step and its loader") from None
-    return Scored(metrics={name: float(value) for part in logged for name, value in part.items()})
+    values = {name: float(value) for part in logged for name, value in part.items()}
+    return Scored(metrics=values if split != "test" else _named_as_validated(values, config))
+
+
+def _named_as_validated(values: dict[str, float], config: RunConfig) -> dict[str, float]:
+    """Return what was logged on test rows, with the objective under its name of the validation.
+
+    A module that logs ``val_acc`` in validation logs ``test_acc`` in its test.
+    """
+    own = _VALIDATION.sub("test", config.objective.metric)
+    if config.objective.metric in values or own not in values:
+        return values
+    return {config.objective.metric if name == own else name: values[name] for name in values}
 
 
 def _of_one_process(config: RunConfig) -> RunConfig:

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
+from pydantic import Field
+
 from lightning_modules.settings import Settings
 
 
@@ -82,6 +84,17 @@ class RunResult(Settings):
     device: str
     checkpoint: Checkpoint
     data: DataRecord
+    folds: list[float] | None = Field(None, exclude_if=lambda folds: folds is None)
+    """The objective of each fold, whose mean is ``value``; then the network is the first's."""
+
+    @property
+    def n_validated(self) -> int | None:
+        """How many rows ``value`` was measured on: one split's, or those of all folds."""
+        rows = self.data.n_rows
+        if self.folds is None or "validation" not in rows:
+            return rows.get("validation")
+        # The data are those of the first fold: what it did not train on, the others did.
+        return rows["train"] + rows["validation"]
 
     def plain(self) -> dict[str, Any]:
         """Return this result as plain values, ready for JSON."""

@@ -37,8 +37,19 @@ class Manifest(Settings):
 
 
 def can_go_on(folder: Path) -> bool:
-    """Return whether a run left a checkpoint in ``folder``; `newest_sound` looks into it."""
+    """Return whether a run left a checkpoint in ``folder``, or the result of a fold.
+
+    `newest_sound` looks into a checkpoint.
+    """
+    for place in fold_folders(folder):
+        if (place / "result.json").is_file() or can_go_on(place):
+            return True
     return any((folder / saved.file).is_file() for saved in _listed(folder))
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """Return the folders of the folds that a run has begun."""
+    return sorted(path for path in folder.glob("fold-*") if path.is_dir())
 
 
 def keep_running(folder: Path, write: Callable[[Path], None], *, step: int) -> None:
@@ -89,7 +100,13 @@ def newest_sound(folder: Path) -> Path | None:
 
 
 def forget_running(folder: Path) -> None:
-    """Delete what a run could go on from, and what a killed process left half done."""
+    """Delete what a run could go on from, and what a killed process left half done.
+
+    Of folds that did not end the weights go too: they are no outcome of the run.
+    """
+    for place in fold_folders(folder):
+        forget_running(place)
+        (place / "best.ckpt").unlink(missing_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     if folder.is_dir():
         _sweep(folder, [])

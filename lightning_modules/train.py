@@ -7,8 +7,9 @@ import random
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
+from lightning_modules.accumulation import WholeSteps
+from lightning_modules.averaging import AfterValidation, averaging_of
 from lightning_modules.build import RunData, build_module, open_data
 from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import full_disk, write_text
 from lightning_modules.errors import TrialFailed, UsageError
+from lightning_modules.folds import train_folds
 from lightning_modules.interrupts import OwnSignals
 from lightning_modules.module import SupervisedModule
 from lightning_modules.ranks import (
@@ -47,8 +51,9 @@ def train(
     report: Listener | None = None,
     data: RunData | None = None,
     loggers: list[Any] | None = None,
+    open_fold: Callable[[RunConfig], RunData] = open_data,
 ) -> RunResult:
-    """Train ``config`` once.
+    """Train ``config`` once, or once per fold (`lightning_modules.folds`).
 
     Leaves ``config.json``, ``curve.csv``, ``best.ckpt`` (weights of the best validation), and
     ``preparation.json`` where the data are ours. Equal config, program, versions and threads give
@@ -62,6 +67,7 @@ def train(
         report: told of every validation and batch; its answer is obeyed.
         data: from `open_data` for the same ``data`` and ``task`` sections; None opens them here.
         loggers: Lightning loggers that see what is logged.
+        open_fold: opens the data of the second fold and those after it.
 
     Raises:
         UsageError: if data and config do not fit each other, or the config wants several processes
@@ -75,6 +81,23 @@ def train(
     with full_disk(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
     data = open_data(config) if data is None else data
+    if config.n_folds is None:
+        return _train_once(config, folder, report=report, data=data, loggers=loggers)
+    write_text(folder / "config.json", json.dumps(config.portable(), indent=2) + "\n")
+    once = partial(_train_once, loggers=loggers)
+    return train_folds(
+        config, folder, report=report, first=data, open_fold=open_fold, train_once=once
+    )
+
+
+def _train_once(
+    config: RunConfig,
+    folder: Path,
+    *,
+    report: Listener | None,
+    data: RunData,
+    loggers: list[Any] | None,
+) -> RunResult:
     report = Agreed(report) if config.trainer.processes > 1 else report
     with steady_threads(config.trainer.threads):
         seed_everything(derive(config.seed, "init"))
@@ -144,14 +167,18 @@ def make_trainer(
                 strict=False,  # the Watch says what was logged instead
             )
         )
+    averaging = averaging_of(config)
+    before = [WholeSteps(), *([averaging] if averaging else [])]
+    after = [AfterValidation(averaging)] if averaging else []
     return pl.Trainer(
         **trainer_arguments(config),
         precision=settings.precision,
         max_epochs=settings.max_epochs,
         gradient_clip_val=settings.gradient_clip,
+        accumulate_grad_batches=settings.accumulate,
         check_val_every_n_epoch=every if isinstance(every, int) else 1,
         val_check_interval=every if isinstance(every, float) else 1.0,
-        callbacks=[OwnSignals(), *stopping, *callbacks],
+        callbacks=[OwnSignals(), *before, *stopping, *callbacks, *after],
         logger=loggers or False,
         default_root_dir=folder,
         enable_checkpointing=False,
@@ -300,7 +327,7 @@ def latency_ms(module: pl.LightningModule, data: RunData, *, repeats: int = 15) 
     """Return the median time of one row through the network, milliseconds; None if unknown."""
     if data.facts is None or data.prepared is None or not isinstance(module, SupervisedModule):
         return None
-    row = torch.zeros(1, *data.facts.input_shape, device=module.device)
+    row = data.facts.blank(1, device=module.device)
     module.eval()
     times = []
     with torch.inference_mode():

@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from lightning_modules.accumulation import ends_step, part_of_step
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.checkpoint import save_weights
 from lightning_modules.config import RunConfig
@@ -17,7 +18,7 @@ from lightning_modules.durable import file_sha256, replacing, write_text
 from lightning_modules.errors import TrialFailed
 from lightning_modules.result import Checkpoint, Command, Listener, Validation
 from lightning_modules.running import keep_running
-from lightning_modules.seeds import derive
+from lightning_modules.seeds import of_step
 
 BEST = "best.ckpt"
 CURVE = "curve.csv"
@@ -57,7 +58,8 @@ class Watch(pl.Callback):
         self._lr = math.nan
         self.stopped = False
         self._abandon = False
-        """Said at a batch that a validation follows, after which it is obeyed."""
+        """Said at a batch that a validation follows, or within a step; obeyed after that."""
+        self._stepped = True
 
     def seconds(self) -> float:
         """Return how long the run has trained, earlier attempts that it goes on from included."""
@@ -66,8 +68,9 @@ class Watch(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Make what the step draws a function of (seed, step)."""
-        torch.manual_seed(derive(self._config.seed, "step", trainer.global_step))
+        """Make what the step draws a function of (seed, step, batch of the step)."""
+        part = part_of_step(trainer, batch_idx)
+        torch.manual_seed(of_step(self._config.seed, "step", trainer.global_step, part))
 
     def on_train_batch_end(
         self,
@@ -87,7 +90,8 @@ class Watch(pl.Callback):
             self._loss_sum = self._loss_sum + loss
             self._loss_count += 1
         answer = Command.CONTINUE if self._listener is None else self._listener.batch_ended()
-        self._abandon = answer is Command.ABANDON
+        self._abandon = self._abandon or answer is Command.ABANDON
+        self._stepped = ends_step(trainer, batch_idx)
         if not validates_after(trainer, batch_idx):
             self._save(trainer, abandon=self._abandon)
 
@@ -159,7 +163,13 @@ class Watch(pl.Callback):
             self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
 
     def _save(self, trainer: pl.Trainer, *, abandon: bool) -> None:
-        """Write where the run is, if it is time or the run ends here; end it if it does."""
+        """Write where the run is, if it is time or the run ends here; end it if it does.
+
+        Within a step nothing is done yet: gradients that wait for a step are in no checkpoint.
+        """
+        self._abandon = abandon
+        if not self._stepped:
+            return
         due = abandon or time.monotonic() - self._saved >= SAVE_EVERY_S
         if due and self._resumable:
             keep_running(

@@ -6,7 +6,7 @@ import pytest
 from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("hpo", "lightning_modules", "search_spaces")
+PACKAGES = ("hpo", "lightning_modules", "search_spaces", "examples")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 GRAB_BAGS = {"util", "utils", "helper", "helpers", "common", "base", "misc", "tools"}
 

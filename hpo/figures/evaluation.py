@@ -3,9 +3,10 @@
 from hpo.evaluations import Evaluation
 from hpo.figures.confusion import confusion_figure
 from hpo.figures.curves import pr_figure, reliability_figure, roc_figure
-from hpo.figures.residuals import residuals_figure
+from hpo.figures.residuals import residuals_figure, targets_figure
+from hpo.figures.steps import steps_figure
 
-FIGURES = ("confusion", "roc", "pr", "reliability", "residuals")
+FIGURES = ("confusion", "roc", "pr", "reliability", "residuals", "steps")
 
 
 def draw(evaluation: Evaluation) -> dict[str, str]:
@@ -25,4 +26,10 @@ def draw(evaluation: Evaluation) -> dict[str, str]:
         drawn["reliability"] = reliability_figure(found.reliability, about)
     if found.residuals is not None:
         drawn["residuals"] = residuals_figure(found.residuals, about)
+    each = found.per_target or []
+    own = [(one.name, one.residuals) for one in each if one.residuals is not None]
+    if own:
+        drawn["residuals"] = targets_figure(own, about)
+    if found.task == "forecasting" and each:
+        drawn["steps"] = steps_figure(each, about)
     return drawn

@@ -11,8 +11,8 @@ from hpo.verbs.options import Json
 
 
 def describe(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file.")],
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, Parquet or NPZ.")],
+    target: Annotated[str | None, typer.Option(help="The column to predict; several: a,b.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the columns of a table: kind, missing values, examples, what each becomes."""

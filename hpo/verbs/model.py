@@ -68,9 +68,11 @@ def evaluate(
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or best config.")],
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="CSV, NPY, NPZ, or -.")],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="CSV, NPY, NPZ, image folder, or -.")
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file.")] = None,
-    probabilities: Annotated[bool, typer.Option(help="One column per class too.")] = False,
+    probabilities: Annotated[bool, typer.Option(help="One column per class or label too.")] = False,
     plugin: Plugins = None,
 ) -> None:
     """Predict rows with a trained model; CSV out."""

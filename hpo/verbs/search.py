@@ -18,7 +18,7 @@ from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, Storage, St
 
 def init(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A table or a folder.")],
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; several: a,b.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("study.yaml"),
 ) -> None:
@@ -51,7 +51,9 @@ def check(
         answer_json("check", {"study": spec.name, "samples": samples, "families": tried})
     else:
         report(checked, answer)
-        say(f"next: hpo run {study_file}")
+        given = {"--set": sets or (), "--plugin": plugin or ()}
+        more = [word for name, values in given.items() for one in values for word in (name, one)]
+        say(f"next: {shlex.join(['hpo', 'run', study_file, *more])}")
 
 
 def run(

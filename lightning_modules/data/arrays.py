@@ -10,8 +10,9 @@ import pandas as pd
 from lightning_modules.data.config import ArraysConfig
 from lightning_modules.data.fingerprint import fingerprint_data
 from lightning_modules.data.frames import Array, Reading, canonical_frame
+from lightning_modules.data.kinds import ragged, raw_kind
 from lightning_modules.data.raw import RawData
-from lightning_modules.errors import DataError
+from lightning_modules.errors import DataError, PluginError
 from lightning_modules.registry import NameTakenError, Registry, suggest
 
 Rows: TypeAlias = "pd.DataFrame | pd.Series[Any] | Array | Sequence[Any] | object"
@@ -25,8 +26,11 @@ def give_arrays(name: str, x: Rows, y: Rows, *, test: tuple[Rows, Rows] | None =
 
     Args:
         name: what configs call the data.
-        x: ``(rows, features)`` or ``(rows, channels, height, width)``.
-        y: labels or numbers, ``(rows,)``.
+        x: ``(rows, features)``, sequences ``(rows, steps, channels)``, images ``(rows, channels,
+            height, width)``, or ``(rows,)`` texts. Sequences of different lengths are a list of
+            arrays ``(steps, channels)``. None for a series without other columns.
+        y: labels or numbers, ``(rows,)``; several of a row are ``(rows, targets)``, of a DataFrame
+            with the names of its columns.
         test: an official test split, as ``(x, y)``.
 
     Raises:
@@ -34,19 +38,12 @@ def give_arrays(name: str, x: Rows, y: Rows, *, test: tuple[Rows, Rows] | None =
         NameTakenError: if other data bears that name: records that name it would lie.
     """
     where = f"arrays {name!r}"
-    given = RawData(
-        x=_features(x, where),
-        y=_targets(y, where),
-        where=where,
-        official_test=None
-        if test is None
-        else (_features(test[0], f"{where} (test)"), _targets(test[1], f"{where} (test)")),
-    )
+    given = _raw(x, y, where, test=test)
     pairs = [(given.x, given.y), *([given.official_test] if given.official_test else [])]
-    for rows, targets in pairs:
-        if len(rows) != len(targets):
+    for rows, wanted in pairs:
+        if len(rows) != len(wanted):
             raise DataError(
-                where, f"x has {len(rows)} rows and y has {len(targets)}", "give both all rows"
+                where, f"x has {len(rows)} rows and y has {len(wanted)}", "give both all rows"
             )
     if name in GIVEN:
         if fingerprint_data(GIVEN[name]) != fingerprint_data(given):
@@ -74,6 +71,34 @@ def load_arrays(config: ArraysConfig) -> RawData:
     return raw
 
 
+def rows_of(found: object, where: str) -> RawData:
+    """Return rows as the function of a user's own source gave them: `RawData`, or ``(x, y)``.
+
+    Raises:
+        DataError: if the shapes are others than `give_arrays` takes.
+        PluginError: if it gave something else.
+    """
+    if isinstance(found, RawData):
+        return found
+    if not isinstance(found, tuple) or len(found) != 2:
+        what = f"its function returned a {type(found).__name__}"
+        raise PluginError(where, what, "return (x, y), or hpo.RawData(x=…, y=…, where=…)")
+    return _raw(*found, where)
+
+
+def _raw(x: Rows, y: Rows, where: str, *, test: tuple[Rows, Rows] | None = None) -> RawData:
+    targets = _targets(y, where)
+    return RawData(
+        x=_features(x, where) if x is not None else pd.DataFrame(index=range(len(targets))),
+        y=targets,
+        where=where,
+        target_names=_names_of(y),
+        official_test=None
+        if test is None
+        else (_features(test[0], f"{where} (test)"), _targets(test[1], f"{where} (test)")),
+    )
+
+
 def _array(values: Rows, where: str) -> Array:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(values, torch.Tensor):
@@ -87,19 +112,12 @@ def _array(values: Rows, where: str) -> Array:
 def _features(x: Rows, where: str) -> pd.DataFrame | Array:
     if isinstance(x, pd.DataFrame):
         return canonical_frame(x.reset_index(drop=True), Reading(where=where))
+    if isinstance(x, list | tuple) and x and all(getattr(row, "ndim", 0) == 2 for row in x):
+        rows = [_array(row, where) for row in x]
+        return np.stack(rows) if len({row.shape for row in rows}) == 1 else ragged(rows)
     array = _array(x, where)
-    if array.ndim == 3:
-        raise DataError(
-            where,
-            f"x has shape {array.shape}, without a channel axis",
-            "give x[:, None], of shape (rows, channels, height, width)",
-        )
-    if array.ndim not in (2, 4):
-        raise DataError(
-            where,
-            f"x has shape {array.shape}",
-            "(rows, features) or (rows, channels, height, width)",
-        )
+    if raw_kind(array, where) == "text":
+        return array.astype(object)
     return array
 
 
@@ -107,6 +125,13 @@ def _targets(y: Rows, where: str) -> "pd.Series[Any] | Array":
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)
     array = _array(y.iloc[:, 0] if isinstance(y, pd.DataFrame) and y.shape[1] == 1 else y, where)
-    if array.ndim != 1:
-        raise DataError(where, f"y has shape {array.shape}", "one value per row: (rows,)")
+    if array.ndim != 1 and (array.ndim != 2 or array.shape[1] < 2):
+        hint = "one value per row: (rows,), or several: (rows, targets)"
+        raise DataError(where, f"y has shape {array.shape}", hint)
     return array
+
+
+def _names_of(y: Rows) -> list[str] | None:
+    if isinstance(y, pd.DataFrame) and y.shape[1] > 1:
+        return [str(name) for name in y.columns]
+    return None

@@ -1,7 +1,7 @@
 """Batches cut from tensors in memory, in an order that is a function of seed and epoch alone."""
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor
@@ -14,6 +14,14 @@ ALL = (0, 1)
 """The share of the only process."""
 
 
+class Augment(Protocol):
+    """What changes a training batch, a function of its arguments."""
+
+    def __call__(self, x: Tensor, y: Tensor, *, seed: int) -> tuple[Tensor, Tensor]:
+        """Return the changed batch."""
+        ...
+
+
 class BatchesState(TypedDict):
     """How far an epoch has come: its number, and the batches that it has given out."""
 
@@ -22,12 +30,23 @@ class BatchesState(TypedDict):
 
 
 class EpochOrder:
-    """The order of rows in each epoch; Lightning announces epochs by ``set_epoch``."""
+    """The order of rows in each epoch; Lightning announces epochs by ``set_epoch``.
 
-    def __init__(self, n_rows: int, *, shuffle: bool, seed: int) -> None:
+    With ``classes``, the class of each row, an epoch has as many rows of each class, and as many
+    rows in all as there are: rows of a small class come again, others wait for a later epoch.
+    """
+
+    def __init__(
+        self, n_rows: int, *, shuffle: bool, seed: int, classes: Tensor | None = None
+    ) -> None:
         self.n_rows = n_rows
         self.shuffle = shuffle
         self.seed = seed
+        self.of_class = (
+            []
+            if classes is None
+            else [(classes == c).nonzero()[:, 0] for c in torch.unique(classes)]
+        )
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -39,7 +58,22 @@ class EpochOrder:
         if not self.shuffle:
             return torch.arange(self.n_rows)
         generator = torch.Generator().manual_seed(derive(self.seed, "batches", self.epoch))
-        return torch.randperm(self.n_rows, generator=generator)
+        order = torch.randperm(self.n_rows, generator=generator)
+        return self._balanced(generator)[order] if self.of_class else order
+
+    def _balanced(self, generator: torch.Generator) -> Tensor:
+        """Return rows of each class in turn; who of them has one row more is drawn."""
+        share, rest = divmod(self.n_rows, len(self.of_class))
+        lucky = torch.randperm(len(self.of_class), generator=generator)[:rest].tolist()
+        parts = []
+        for i, rows in enumerate(self.of_class):
+            wanted = share + (i in lucky)
+            rounds = [
+                rows[torch.randperm(len(rows), generator=generator)]
+                for _ in range(-(-wanted // len(rows)))
+            ]
+            parts.append(torch.cat([rows[:0], *rounds])[:wanted])
+        return torch.cat(parts)
 
 
 class Batches:
@@ -63,6 +97,8 @@ class Batches:
         shuffle: new order in each epoch.
         seed: decides the orders.
         share: which process of how many this is, where several train on these batches.
+        augment: changes the batches of shuffled rows; its seed is of this batch of this epoch.
+        balanced: draw as many rows of each class, where rows are shuffled; ``y`` are classes then.
 
     Raises:
         ValueError: if x and y differ in length or are empty, or ``batch_size`` is below 1, or
@@ -78,6 +114,8 @@ class Batches:
         shuffle: bool,
         seed: int,
         share: tuple[int, int] = ALL,
+        augment: Augment | None = None,
+        balanced: bool = False,
     ) -> None:
         if len(x) != len(y) or not len(x):
             raise ValueError(f"x and y need equal lengths above 0, got {len(x)} and {len(y)}")
@@ -90,7 +128,9 @@ class Batches:
         self.y = y
         size = batch_size if shuffle else max(batch_size, EVALUATION_BATCH)
         self.batch_size = size - size % self._n_shares
-        self.sampler = EpochOrder(len(x), shuffle=shuffle, seed=seed)
+        classes = y if balanced else None
+        self.sampler = EpochOrder(len(x), shuffle=shuffle, seed=seed, classes=classes)
+        self._augment = augment
         self.batch_sampler = None  # Lightning asks for it beside a sampler
         self._state = BatchesState(epoch=0, batches=0)
         self._resume: BatchesState | None = None
@@ -112,9 +152,16 @@ class Batches:
             self._state = BatchesState(epoch=epoch, batches=i + 1)
             if self.sampler.shuffle:
                 chosen = rows[first:end][self._rank :: self._n_shares]
-                yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
+                yield self._changed(
+                    self.x.index_select(0, chosen), self.y.index_select(0, chosen), epoch, i
+                )
             else:
                 yield self.x[first:end], self.y[first:end]
+
+    def _changed(self, x: Tensor, y: Tensor, epoch: int, i: int) -> tuple[Tensor, Tensor]:
+        if self._augment is None:
+            return x, y
+        return self._augment(x, y, seed=derive(self.sampler.seed, "augment", epoch, i, self._rank))
 
     @property
     def _n_rows(self) -> int:

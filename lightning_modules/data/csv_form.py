@@ -19,7 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OTHER_FILES = (
-    (b"PK\x03\x04", "is a zip or Excel file", "save the sheet as CSV"),
+    (b"PK\x03\x04", "is a zip archive or an Excel file", "unpack it, or save the sheet as CSV"),
     (b"\x1f\x8b", "is compressed by gzip", "unpack it"),
     (b"PAR1", "is a Parquet file", "data.source: parquet"),
 )

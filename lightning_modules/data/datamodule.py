@@ -1,15 +1,17 @@
 """TaskData: prepared rows as loaders of one run, with its batch size and seed."""
 
-from typing import Literal
-
 import pytorch_lightning as pl
+import torch
 
+from lightning_modules.data.augment import Augmentation, check_augment
+from lightning_modules.data.augment_config import NOT_AUGMENTED, AugmentConfig
 from lightning_modules.data.batches import ALL, Batches
 from lightning_modules.data.config import SourceConfig
-from lightning_modules.data.prepare import Preparation
-from lightning_modules.data.prepared import Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.data.prepare import InputKind, Preparation
+from lightning_modules.data.prepared import NEXT_STEPS, Fitted, PreparedData, Rows, prepare_task
 from lightning_modules.data.target import Target
 from lightning_modules.errors import DataError
+from lightning_modules.task import ForecastingConfig
 
 
 class TaskData(pl.LightningDataModule):
@@ -18,16 +20,32 @@ class TaskData(pl.LightningDataModule):
     Args:
         prepared: what ``prepare_task`` returned, once per study.
         batch_size: rows of a training batch; validation and test use at least 1024.
-        seed: decides the order of training rows in each epoch.
+        seed: decides the order of training rows in each epoch, and what augmentation draws.
+        augment: how training batches are changed.
+        balanced: whether each epoch has as many rows of each class.
+
+    Raises:
+        DataError: if a setting of ``augment`` has no effect on these data.
     """
 
-    def __init__(self, prepared: PreparedData, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        prepared: PreparedData,
+        *,
+        batch_size: int,
+        seed: int,
+        augment: AugmentConfig = NOT_AUGMENTED,
+        balanced: bool = False,
+    ) -> None:
         super().__init__()
+        check_augment(augment, prepared)
+        self.augment = augment
+        self.balanced = balanced
         self.prepared = prepared
         self.batch_size = batch_size
         self.seed = seed
         self.input_shape: tuple[int, ...] = prepared.input_shape
-        self.input_kind: Literal["features", "image"] = prepared.input_kind
+        self.input_kind: InputKind = prepared.input_kind
         self.n_outputs: int = prepared.n_outputs
         self.classes: list[str] | None = prepared.classes
         self.class_counts: list[int] | None = prepared.class_counts
@@ -48,6 +66,7 @@ class TaskData(pl.LightningDataModule):
         seed: int,
         with_test: bool = False,
         preparation: Fitted | None = None,
+        forecast: ForecastingConfig = NEXT_STEPS,
     ) -> "TaskData":
         """Prepare and wrap in one call, for a single run; see ``prepare_task``.
 
@@ -55,13 +74,24 @@ class TaskData(pl.LightningDataModule):
             DataError: if the data cannot be what the config says.
         """
         prepared = prepare_task(
-            config, task_kind=task_kind, with_test=with_test, fitted=preparation
+            config,
+            task_kind=task_kind,
+            with_test=with_test,
+            fitted=preparation,
+            forecast=forecast,
         )
-        return cls(prepared, batch_size=batch_size, seed=seed)
+        return cls(prepared, batch_size=batch_size, seed=seed, augment=config.augment)
 
     def train_dataloader(self) -> Batches:
-        """Return training batches, shuffled anew in each epoch; of several processes, a share."""
+        """Return training batches, shuffled anew in each epoch; of several processes, a share.
+
+        Augmented ones lie on the device that trains.
+        """
         rows, trainer = self.prepared.train, self.trainer
+        augment = None
+        if self.augment != NOT_AUGMENTED:
+            device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+            augment = Augmentation(self.augment, self.prepared, device=device)
         return Batches(
             rows.x,
             rows.y,
@@ -69,6 +99,8 @@ class TaskData(pl.LightningDataModule):
             shuffle=True,
             seed=self.seed,
             share=ALL if trainer is None else (trainer.global_rank, trainer.world_size),
+            augment=augment,
+            balanced=self.balanced,
         )
 
     def val_dataloader(self) -> Batches:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_modules.data.frames import Array, is_numeric, texts_of
+from lightning_modules.data.kinds import raw_kind
 from lightning_modules.data.raw import RawData
 from lightning_modules.data.split import Split
 
@@ -24,9 +25,11 @@ def fingerprint_data(raw: RawData) -> str:
                 _column(digest, x.iloc[:, i])
         else:
             _text(digest, "array")
-            _array(digest, x)
+            for part in [x] if x.dtype != object or raw_kind(x, "") == "text" else x:
+                _array(digest, part)
         _text(digest, "target")
-        _column(digest, pd.Series(y))
+        for column in [y] if y.ndim == 1 else [one for _, one in pd.DataFrame(y).items()]:
+            _column(digest, pd.Series(column))
     return digest.hexdigest()
 
 

@@ -29,7 +29,7 @@ def fit_column(
     if column.dtype.kind == "M":
         return _fit_dates(column, name, config, order)
     if is_numeric(column):
-        return _fit_numbers(numbers_of(column, where="data"), name, config)
+        return fit_numbers(numbers_of(column, where="data"), name, config)
     return _fit_categories(column, name, config)
 
 
@@ -45,12 +45,13 @@ def _fit_dates(
     return DateColumn(
         name=name,
         order=order,
-        parts=[_fit_numbers(values, part, plain) for part, values in parts.items()],
+        parts=[fit_numbers(values, part, plain) for part, values in parts.items()],
         indicator=config.indicator and bool(column.isna().any()),
     )
 
 
-def _fit_numbers(values: Array, name: str, config: PrepareConfig) -> NumericColumn:
+def fit_numbers(values: Array, name: str, config: PrepareConfig) -> NumericColumn:
+    """Return a column of numbers ``(rows,)`` as fitted; NaN where one is missing."""
     indicator = config.indicator and bool(np.isnan(values).any())
     if bool(np.isnan(values).all()):
         return NumericColumn(name=name, fill=0.0, center=0.0, scale=1.0, indicator=indicator)

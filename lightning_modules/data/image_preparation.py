@@ -1,5 +1,6 @@
 """Turn raw images into float32 by one center and one scale per channel."""
 
+import math
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
@@ -7,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lightning_modules.data.frames import Array
+from lightning_modules.data.large import empty
 from lightning_modules.data.rounding import to_float32
 from lightning_modules.errors import DataError
 from lightning_modules.settings import Settings
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-_CHUNK = 2048
-"""Images that are float64 at a time: the statistics are exact, the memory stays small."""
+_CHUNK, _CHUNK_VALUES = 2048, 2**24
+"""Images that are float64 at a time, and their values: exact statistics in little memory."""
 
 
 class ImagePreparation(Settings):
@@ -40,16 +42,17 @@ class ImagePreparation(Settings):
                 f"images have shape {images.shape}",
                 f"expected (rows, {len(self.mean)}, height, width)",
             )
-        scaled = np.empty(images.shape, dtype=np.float32)
+        scaled = empty(images.shape, np.float32)
         mean, sd = (np.asarray(values)[:, None, None] for values in (self.mean, self.sd))
-        for start in range(0, len(images), _CHUNK):
-            chunk = images[start : start + _CHUNK].astype(np.float64)
+        step = _rows_at_a_time(images)
+        for start in range(0, len(images), step):
+            chunk = images[start : start + step].astype(np.float64)
             wrong = ~np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
             if wrong.any():
                 row = start + int(wrong.argmax()) + 1
                 raise DataError("data", f"image {row} has a pixel that is NaN or infinite")
             with np.errstate(over="ignore"):
-                scaled[start : start + _CHUNK] = to_float32((chunk - mean) / sd)
+                scaled[start : start + step] = to_float32((chunk - mean) / sd)
         return scaled
 
 
@@ -76,6 +79,17 @@ def fit_images(images: Array, scale: str) -> ImagePreparation:
     )
 
 
+def pixel_range(images: Array) -> tuple[float, float]:
+    """Return what black and white are in training images ``(rows, channels, height, width)``.
+
+    Of bytes 0 and 255, of others the least and the greatest pixel.
+    """
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    low, high = float(images.min()), float(images.max())
+    return low, high if high > low else low + 1.0
+
+
 def _moments(images: Array, size: Floats) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each channel divided by its ``size``."""
     pixels = len(images) * images.shape[2] * images.shape[3]
@@ -90,5 +104,10 @@ def _moments(images: Array, size: Floats) -> tuple[Floats, Floats]:
 
 
 def _chunks(images: Array, size: Floats) -> Iterator[Floats]:
-    for start in range(0, len(images), _CHUNK):
-        yield images[start : start + _CHUNK] / size[:, None, None]
+    step = _rows_at_a_time(images)
+    for start in range(0, len(images), step):
+        yield images[start : start + step] / size[:, None, None]
+
+
+def _rows_at_a_time(images: Array) -> int:
+    return max(1, min(_CHUNK, _CHUNK_VALUES // max(1, math.prod(images.shape[1:]))))

@@ -1,88 +1,60 @@
-"""Turn raw features into float32 by statistics that are fitted on training rows and are JSON."""
+"""Turn raw rows into tensors by statistics that are fitted on training rows and are JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from lightning_modules.data.columns import Column
 from lightning_modules.data.config import PrepareConfig
 from lightning_modules.data.dates import Order
-from lightning_modules.data.fitting import fit_column
-from lightning_modules.data.frames import Array, as_frame
+from lightning_modules.data.forecasting import WindowPreparation
+from lightning_modules.data.frames import Array
 from lightning_modules.data.image_preparation import ImagePreparation, fit_images
-from lightning_modules.data.rounding import to_float32
+from lightning_modules.data.kinds import raw_kind
+from lightning_modules.data.sequences import SequencePreparation, fit_sequences
+from lightning_modules.data.table_preparation import TablePreparation, fit_table
+from lightning_modules.data.texts import TextPreparation, fit_texts
 from lightning_modules.errors import DataError
-from lightning_modules.settings import Settings
+
+Preparation: TypeAlias = Annotated[
+    TablePreparation | ImagePreparation | SequencePreparation | TextPreparation | WindowPreparation,
+    Field(discriminator="kind"),
+]
+
+InputKind: TypeAlias = Literal["features", "image", "sequence", "text"]
+INPUT_KINDS: Mapping[str, InputKind] = {
+    "table": "features",
+    "image": "image",
+    "sequence": "sequence",
+    "text": "text",
+    "window": "sequence",
+}
+"""The kind of input that each kind of preparation makes."""
 
 
-def _is_off(value: object) -> bool:
-    """Say whether something is not used, which the record then leaves out."""
-    return value is None
+def input_of(preparation: Preparation) -> tuple[InputKind, int | None, bool]:
+    """Return the kind of input, how many tokens there are (of text), and whether it is padded."""
+    kind = INPUT_KINDS[preparation.kind]
+    if isinstance(preparation, TextPreparation):
+        return kind, preparation.n_tokens, True
+    return kind, None, isinstance(preparation, SequencePreparation) and preparation.padded
 
 
-class Components(Settings):
-    """Principal components: what is subtracted from each feature, and each component's weights."""
-
-    mean: list[float]
-    weights: list[list[float]]
-
-    def apply(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return ``(rows, features)`` as ``(rows, components)``."""
-        return to_float32((features - np.array(self.mean)) @ np.array(self.weights).T)
-
-
-class TablePreparation(Settings):
-    """The fitted columns of a table, in the order of their features, and their components."""
-
-    kind: Literal["table"] = "table"
-    columns: list[Column]
-    pca: Components | None = Field(None, exclude_if=_is_off)
-
-    @property
-    def feature_names(self) -> list[str]:
-        """The name of each feature, in order."""
-        if self.pca is not None:
-            return [f"component {i + 1}" for i in range(len(self.pca.weights))]
-        return [name for column in self.columns for name in column.feature_names]
-
-    @property
-    def n_features(self) -> int:
-        """How many features a row becomes."""
-        return len(self.feature_names)
-
-    def apply(self, frame: "pd.DataFrame | Array") -> npt.NDArray[np.float32]:
-        """Return the features ``(rows, features)``; columns are found by name, in any order.
-
-        An array ``(rows, columns)`` has the columns x0, x1, .... NaN and infinity never come out.
-
-        Raises:
-            DataError: if a column is missing or not expected, or a number is none or infinite.
-        """
-        table = as_frame(frame)
-        names = [column.name for column in self.columns]
-        self._check_names([str(name) for name in table.columns], names)
-        table = table.set_axis([str(name) for name in table.columns], axis=1)
-        features = _features(self.columns, table)
-        return features if self.pca is None else self.pca.apply(features)
-
-    @staticmethod
-    def _check_names(given: Sequence[str], expected: Sequence[str]) -> None:
-        found, wanted = set(given), set(expected)
-        missing = [name for name in expected if name not in found]
-        extra = [name for name in given if name not in wanted]
-        if len(found) < len(given):
-            raise DataError("data", "a column name stands twice", f"expected: {_names(expected)}")
-        if missing or extra:
-            what = [f"columns missing: {_names(missing)}"] if missing else []
-            what += [f"columns not expected: {_names(extra)}"] if extra else []
-            raise DataError("data", ", ".join(what), f"expected: {_names(expected)}")
-
-
-Preparation: TypeAlias = Annotated[TablePreparation | ImagePreparation, Field(discriminator="kind")]
+_EFFECTS: Mapping[str, Sequence[str]] = {
+    "table": ("impute", "indicator", "clip", "rare", "scale", "pca"),
+    "image": ("scale",),
+    "sequence": ("impute", "scale", "length", "difference"),
+    "text": ("length", "tokens", "vocabulary", "lowercase"),
+}
+"""Which settings change what each kind of data becomes."""
+_WORDS = {
+    "table": "tables",
+    "image": "images",
+    "sequence": "sequences",
+    "text": "texts",
+    "series": "a series of one column",
+}
 
 
 def fit_preparation(
@@ -90,8 +62,8 @@ def fit_preparation(
     config: PrepareConfig,
     *,
     date_orders: Mapping[str, Order] | None = None,
-) -> TablePreparation | ImagePreparation:
-    """Fit on training rows alone: a table, an array ``(rows, features)``, or images.
+) -> TablePreparation | ImagePreparation | SequencePreparation | TextPreparation:
+    """Fit on training rows alone, of any kind that `raw_kind` knows.
 
     Args:
         raw_x_train: the rows.
@@ -99,73 +71,40 @@ def fit_preparation(
         date_orders: the order of day, month and year in the text of each column of dates.
 
     Raises:
-        DataError: if a setting has no effect on these data, or there are fewer features than
-            components.
+        DataError: if a setting has no effect on these data; there are fewer features than
+            components; a sequence is too short, or no text has a token.
     """
-    if not isinstance(raw_x_train, pd.DataFrame) and raw_x_train.ndim != 2:
-        _check_images(config)
+    kind = raw_kind(raw_x_train, "data")
+    check_effect(kind, config)
+    if isinstance(raw_x_train, pd.DataFrame) or kind == "table":
+        return fit_table(raw_x_train, config, date_orders or {})
+    if kind == "image":
         return fit_images(raw_x_train, config.scale)
-    table, orders = as_frame(raw_x_train), date_orders or {}
-    table = table.set_axis([str(name) for name in table.columns], axis=1)
-    columns = [
-        fit_column(table[name], name, config, order=orders.get(name, "ymd"))
-        for name in map(str, table.columns)
-    ]
-    _check_effect(columns, config)
-    pca = None if config.pca is None else _fit_components(_features(columns, table), config.pca)
-    return TablePreparation(columns=columns, pca=pca)
+    return (fit_sequences if kind == "sequence" else fit_texts)(raw_x_train, config)
 
 
-def _features(columns: Sequence[Column], table: pd.DataFrame) -> npt.NDArray[np.float32]:
-    n_features = sum(len(column.feature_names) for column in columns)
-    features = np.empty((len(table), n_features), dtype=np.float32)
-    at = 0
-    for column in columns:
-        block = column.apply(table[column.name])
-        features[:, at : at + block.shape[1]] = block
-        at += block.shape[1]
-    return features
+def check_effect(kind: str, config: PrepareConfig) -> None:
+    """Refuse settings that change nothing in this kind of data.
 
+    Args:
+        kind: as `raw_kind` says, or ``series`` for one without other columns.
+        config: the settings.
 
-def _fit_components(features: npt.NDArray[np.float32], wanted: float) -> Components:
-    """Return components of the most variance; the largest weight of each is positive."""
-    n_most = min(features.shape)
-    if wanted >= 1 and wanted > n_most:
-        what = f"{wanted:g} components are more than {n_most}, the lesser of features and rows"
-        raise DataError("data.prepare.pca", what, "lower it")
-    mean = features.mean(axis=0, dtype=np.float64)
-    _, sizes, weights = np.linalg.svd(features - mean, full_matrices=False)
-    shares = np.cumsum(np.square(sizes)) / (np.square(sizes).sum() or 1.0)
-    n = int(wanted) if wanted >= 1 else int((shares < wanted - 1e-12).sum()) + 1
-    kept = weights[: min(n, n_most)]
-    largest = np.take_along_axis(kept, np.abs(kept).argmax(axis=1)[:, None], axis=1)
-    return Components(mean=mean.tolist(), weights=(kept * np.sign(largest)).tolist())
-
-
-def _check_images(config: PrepareConfig) -> None:
-    """Refuse what only the columns of a table can be prepared by."""
-    default = PrepareConfig()
-    if config.impute != default.impute:
+    Raises:
+        DataError: if there is one.
+    """
+    default, known = PrepareConfig(), _EFFECTS.get(kind, ())
+    if kind == "image" and config.impute != default.impute:
         raise DataError("data.prepare.impute", "images have no missing values", "remove it")
-    for name in ("indicator", "clip", "rare", "pca"):
-        if getattr(config, name) != getattr(default, name):
-            raise DataError(f"data.prepare.{name}", "is for tables, not for images", "remove it")
-    if config.scale in ("robust", "quantile"):
+    for name in type(config).model_fields:
+        if name in known or name == "target" or getattr(config, name) == getattr(default, name):
+            continue
+        fitting = " and ".join(_WORDS[other] for other, names in _EFFECTS.items() if name in names)
+        what = f"is for {fitting}, not for {_WORDS[kind]}"
+        raise DataError(f"data.prepare.{name}", what, "remove it")
+    if kind == "image" and config.scale in ("robust", "quantile"):
         hint = "standard, minmax or none"
         raise DataError("data.prepare.scale", f"{config.scale} is for tables, not images", hint)
-
-
-def _check_effect(columns: Sequence[Column], config: PrepareConfig) -> None:
-    """Refuse settings that change nothing in these columns."""
-    kinds = {column.kind for column in columns}
-    if config.indicator and not any(column.indicator for column in columns):
-        raise DataError("data.prepare.indicator", "no training row misses a value", "remove it")
-    if config.clip is not None and kinds == {"category"}:
-        raise DataError("data.prepare.clip", "no column holds numbers", "remove it")
-    if config.rare is not None and "category" not in kinds:
-        raise DataError("data.prepare.rare", "no column holds categories", "remove it")
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:20])
-    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    if kind == "sequence" and config.scale == "quantile":
+        hint = "standard, minmax, robust or none"
+        raise DataError("data.prepare.scale", "quantile is for tables, not sequences", hint)

@@ -1,6 +1,5 @@
 """Rows that repeat others, and the split in which no row stands twice in different places."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from lightning_modules.data.config import SourceConfig
+from lightning_modules.data.folds import fold_groups, make_folds
 from lightning_modules.data.frames import Array
+from lightning_modules.data.kinds import marks_of
 from lightning_modules.data.raw import RawData
 from lightning_modules.data.split import (
     Split,
@@ -18,6 +19,7 @@ from lightning_modules.data.split import (
     split_by_time,
     split_groups,
 )
+from lightning_modules.task import CLASSIFICATION
 
 Rows = npt.NDArray[np.int64]
 
@@ -49,7 +51,9 @@ def cut(raw: RawData, config: SourceConfig, *, task_kind: str) -> Cut:
         "validation": config.validation,
         "test": None if raw.official_test is not None else config.test,
     }
-    seed, stratify = config.split_seed, task_kind != "regression" and config.split != "random"
+    seed, stratify = config.split_seed, task_kind in CLASSIFICATION and config.split != "random"
+    if config.folds is not None:
+        return Cut(raw=raw, split=_fold(raw, config, groups, stratify), n_repeats=n_repeats)
     if raw.times is not None:
         split = split_by_time(raw.times, **shares)
     elif raw.groups is not None:
@@ -62,25 +66,34 @@ def cut(raw: RawData, config: SourceConfig, *, task_kind: str) -> Cut:
     return Cut(raw=raw, split=split, n_repeats=n_repeats)
 
 
+def _fold(raw: RawData, config: SourceConfig, groups: Rows, stratify: bool) -> Split:
+    """Return the split of the config's fold, of the first where it trains all of them."""
+    chosen: dict[str, Any] = {
+        "n_folds": config.folds,
+        "fold": config.fold or 0,
+        "test": None if raw.official_test is not None else config.test,
+        "seed": config.split_seed,
+    }
+    if raw.groups is not None:
+        return fold_groups(connected(raw.groups, groups), **chosen)
+    return make_folds(np.asarray(raw.y), groups, stratify=stratify, **chosen)
+
+
 def equal_rows(x: "pd.DataFrame | Array") -> Rows:
     """Return a number for each row, the same for rows of equal features, ``(rows,)``.
 
     >>> equal_rows(pd.DataFrame({"a": [1.0, 2.0, 1.0], "b": ["x", None, "x"]})).tolist()
     [0, 1, 0]
     """
-    if isinstance(x, pd.DataFrame):
-        plain = pd.DataFrame(
-            {
-                i: x.iloc[:, i] + 0.0 if x.iloc[:, i].dtype.kind == "f" else x.iloc[:, i]
-                for i in range(x.shape[1])
-            }
-        )  # -0.0 becomes 0.0
-        marks = pd.util.hash_pandas_object(plain, index=False).to_numpy()
-    else:
-        rows = np.ascontiguousarray(x).reshape(len(x), -1)
-        marks = np.array(
-            [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows]
-        )
+    if not isinstance(x, pd.DataFrame):
+        return np.asarray(pd.factorize(marks_of(x))[0], dtype=np.int64)
+    plain = pd.DataFrame(
+        {
+            i: x.iloc[:, i] + 0.0 if x.iloc[:, i].dtype.kind == "f" else x.iloc[:, i]
+            for i in range(x.shape[1])
+        }
+    )  # -0.0 becomes 0.0
+    marks = pd.util.hash_pandas_object(plain, index=False).to_numpy()
     return np.asarray(pd.factorize(marks)[0], dtype=np.int64)
 
 
@@ -107,7 +120,8 @@ def connected(first: Rows, second: Rows) -> Rows:
 
 def _without_repeats(raw: RawData, groups: Rows) -> RawData:
     """Return the rows but those whose features and target an earlier row has."""
-    targets = pd.factorize(np.asarray(raw.y))[0]
+    y = np.asarray(raw.y)
+    targets = pd.factorize(y)[0] if y.ndim == 1 else equal_rows(y)
     kept = np.flatnonzero(~pd.DataFrame({"x": groups, "y": targets}).duplicated().to_numpy())
     return replace(
         raw,

@@ -37,16 +37,23 @@ def make_split(
         DataError: if the shares leave no training rows, or there are too few rows to give each
             split one.
     """
-    shares = _shares(validation, test)
+    parts = make_parts(y, _shares(validation, test), seed=seed, stratify=stratify)
+    return checked_split(parts, with_test=test is not None)
+
+
+def make_parts(
+    y: Array, shares: npt.NDArray[np.float64], *, seed: int, stratify: bool
+) -> list[Rows]:
+    """Return the row numbers of each share, ascending, as `make_split` draws them."""
     generator = _generator(seed)
     groups = np.unique(y, return_inverse=True)[1].reshape(-1) if stratify else np.zeros(len(y), int)
-    parts: list[list[Rows]] = [[], [], []]
+    parts: list[list[Rows]] = [[] for _ in shares]
     for group in range(int(groups.max(initial=-1)) + 1):
         rows = generator.permutation(np.flatnonzero(groups == group))
         ends = np.cumsum(allot(len(rows), shares))
         for part, chosen in zip(parts, np.split(rows, ends[:-1]), strict=True):
             part.append(chosen)
-    return _checked([_sorted(part) for part in parts], with_test=test is not None)
+    return [_sorted(part) for part in parts]
 
 
 def keep_together(split: Split, groups: Rows, y: Array, *, stratify: bool) -> Split:
@@ -72,7 +79,7 @@ def keep_together(split: Split, groups: Rows, y: Array, *, stratify: bool) -> Sp
     parts = (split.train, split.validation, split.test)
     if any(len(rows) and not (place == i).any() for i, rows in enumerate(parts)):
         shares = np.array([len(rows) for rows in parts]) / len(groups)
-        return _dealt(groups, shares, np.arange(int(groups.max()) + 1))
+        return _of_groups(groups, shares, _dealt(groups, shares, np.arange(int(groups.max()) + 1)))
     return _placed(place, with_test=bool(len(split.test)))
 
 
@@ -88,11 +95,16 @@ def split_groups(groups: Rows, *, validation: float, test: float | None, seed: i
     Raises:
         DataError: if the shares leave no training rows, or there are too few groups.
     """
-    order = _generator(seed).permutation(int(groups.max()) + 1)
-    return _dealt(groups, _shares(validation, test), order)
+    shares = _shares(validation, test)
+    return _of_groups(groups, shares, deal_groups(groups, shares, seed=seed))
 
 
-def _dealt(groups: Rows, shares: npt.NDArray[np.float64], order: Rows) -> Split:
+def deal_groups(groups: Rows, shares: npt.NDArray[np.float64], *, seed: int) -> Rows:
+    """Return for each row the number of the share that its whole group was dealt to."""
+    return _dealt(groups, shares, _generator(seed).permutation(int(groups.max()) + 1))
+
+
+def _dealt(groups: Rows, shares: npt.NDArray[np.float64], order: Rows) -> Rows:
     """Deal out whole groups, the largest first, those of one size in ``order``."""
     sizes = np.bincount(groups)
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -101,11 +113,15 @@ def _dealt(groups: Rows, shares: npt.NDArray[np.float64], order: Rows) -> Split:
         place[group] = lacking.argmax()
         lacking[place[group]] -= sizes[group]
     for empty in set(np.flatnonzero(shares > 0)) - set(place):
-        counts = np.bincount(place, minlength=3)
+        counts = np.bincount(place, minlength=len(shares))
         if counts.max() > 1:
             place[[g for g in order if place[g] == counts.argmax()][-1]] = empty
-    together = f" in {len(sizes)} groups (equal rows are one)"
-    return _placed(place[groups], with_test=bool(shares[2] > 0), together=together)
+    return np.asarray(place[groups])
+
+
+def _of_groups(groups: Rows, shares: npt.NDArray[np.float64], place: Rows) -> Split:
+    together = f" in {int(groups.max()) + 1} groups (equal rows are one)"
+    return _placed(place, with_test=bool(shares[2] > 0), together=together)
 
 
 def split_by_time(times: Array, *, validation: float, test: float | None) -> Split:
@@ -169,10 +185,15 @@ def _generator(seed: int) -> np.random.Generator:
 
 def _placed(place: Rows, *, with_test: bool, together: str = "") -> Split:
     parts = [np.flatnonzero(place == i) for i in range(3)]
-    return _checked(parts, with_test=with_test, together=together)
+    return checked_split(parts, with_test=with_test, together=together)
 
 
-def _checked(parts: list[Rows], *, with_test: bool, together: str = "") -> Split:
+def checked_split(parts: list[Rows], *, with_test: bool, together: str = "") -> Split:
+    """Return rows for training, validation and test as a split.
+
+    Raises:
+        DataError: if one of them has no row; the test split only ``with_test``.
+    """
     train, validation, test = parts
     if not len(train) or not len(validation) or (with_test and not len(test)):
         raise DataError(

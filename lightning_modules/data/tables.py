@@ -1,7 +1,7 @@
-"""Tables: scikit-learn's named sets, and CSV files."""
+"""Tables in CSV and Parquet files."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import datasets
 
-from lightning_modules.data.config import CsvConfig, ParquetConfig, SourceConfig, TableConfig
+from lightning_modules.data.config import CsvConfig, ParquetConfig, TableConfig
 from lightning_modules.data.csv_check import checked_header, line_of_row
 from lightning_modules.data.csv_form import CsvForm, opening_error, recognise_form
-from lightning_modules.data.dates import with_dates
+from lightning_modules.data.dates import Order, with_dates
 from lightning_modules.data.frames import (
     Array,
     Reading,
@@ -29,28 +28,6 @@ from lightning_modules.data.raw import RawData
 from lightning_modules.errors import DataError
 from lightning_modules.registry import suggest
 
-_NAMED: dict[str, Callable[[], Any]] = {
-    "breast_cancer": datasets.load_breast_cancer,
-    "wine": datasets.load_wine,
-    "iris": datasets.load_iris,
-    "diabetes": lambda: datasets.load_diabetes(scaled=False),
-}
-
-
-def load_named(config: SourceConfig) -> RawData:
-    """Return one of scikit-learn's sets; digits as images ``(1797, 1, 8, 8)`` float32."""
-    name = str(config.model_dump()["source"])
-    if name == "digits":
-        digits = datasets.load_digits()
-        images = np.asarray(digits.images, dtype=np.float32)[:, None]
-        return RawData(x=images, y=digits.target.astype(str).astype(object), where=name)
-    found = _NAMED[name]()
-    x = pd.DataFrame(found.data, columns=[str(feature) for feature in found.feature_names])
-    if name == "diabetes":
-        return RawData(x=x, y=np.asarray(found.target, dtype=np.float64), where=name)
-    labels = np.asarray(found.target_names).astype(str).astype(object)
-    return RawData(x=x, y=labels[found.target], where=name)
-
 
 def load_csv(config: CsvConfig) -> RawData:
     """Return the feature columns of a CSV file as numbers, categories and dates, and its target.
@@ -64,7 +41,8 @@ def load_csv(config: CsvConfig) -> RawData:
     form = recognise_form(path, where=where, delimiter=config.delimiter, encoding=config.encoding)
     header = checked_header(path, where=where, form=form)
     _check_names(config, header)
-    frame = read_table(path, header=header, text_columns=config.categorical, where=where, form=form)
+    texts = config.categorical if config.text is None else [config.text]
+    frame = read_table(path, header=header, text_columns=texts, where=where, form=form)
     return _raw(config, frame, lambda row: f"line {line_of_row(path, row, form)}")
 
 
@@ -75,6 +53,15 @@ def load_parquet(config: ParquetConfig) -> RawData:
         DataError: if pyarrow is missing, or the file is none; otherwise as `load_csv`.
     """
     frame = read_parquet(Path(os.path.expanduser(config.path)), where=config.path)
+    return rows_of_frame(config, frame)
+
+
+def rows_of_frame(config: TableConfig, frame: pd.DataFrame) -> RawData:
+    """Return the columns of a table that was read already, as `load_csv` does those of a file.
+
+    Raises:
+        DataError: as `load_csv`, but for what concerns files.
+    """
     _check_names(config, list(frame.columns))
     return _raw(config, frame, data_row)
 
@@ -106,28 +93,43 @@ def read_parquet(path: Path, *, where: str) -> pd.DataFrame:
 
 
 def _raw(config: TableConfig, frame: pd.DataFrame, place: Callable[[int], str]) -> RawData:
-    passed = {config.target, *config.ignore}
-    if not config.use_split_column:
-        passed |= {config.group or config.target, config.time or config.target}
-    features = [name for name in frame.columns if name not in passed]
-    if not features:
-        raise DataError(config.path, "no feature column is left", "set data.use_split_column")
     reading = Reading(
         where=config.path,
         categorical=config.categorical,
         leave_out="name it in data.ignore",
         place=place,
     )
-    read, orders = with_dates(frame[features], reading)
-    x = canonical_frame(read, reading)
+    x, orders = _inputs(config, frame, reading)
+    times = None
+    if config.time is not None:
+        times, of_times = _times(frame[[config.time]], reading)
+        orders = {**of_times, **orders}
     return RawData(
         x=x,
         y=frame[config.target],
+        target_names=None if isinstance(config.target, str) else config.target,
+        place=place,
         where=config.path,
         date_orders=orders,
         groups=None if config.group is None else _groups(frame[config.group], reading),
-        times=None if config.time is None else _times(frame[[config.time]], reading),
+        times=times,
     )
+
+
+def _inputs(
+    config: TableConfig, frame: pd.DataFrame, reading: Reading
+) -> tuple[pd.DataFrame | Array, Mapping[str, Order]]:
+    """Return what is predicted from, perhaps no column, and the orders in its dates."""
+    if config.text is not None:
+        return texts_of(frame[config.text]), {}
+    passed = {*config.targets, *config.ignore}
+    if not config.use_split_column:
+        passed |= {name for name in (config.group, config.time) if name is not None}
+    features = [name for name in frame.columns if name not in passed]
+    if not features:
+        return frame[[]], {}
+    read, orders = with_dates(frame[features], reading)
+    return canonical_frame(read, reading), orders
 
 
 def _groups(column: "pd.Series[Any]", reading: Reading) -> Array:
@@ -135,17 +137,18 @@ def _groups(column: "pd.Series[Any]", reading: Reading) -> Array:
     return np.asarray(pd.factorize(texts_of(column))[0], dtype=np.int64)
 
 
-def _times(frame: pd.DataFrame, reading: Reading) -> Array:
-    """Return moments as microseconds, or numbers as they are."""
+def _times(frame: pd.DataFrame, reading: Reading) -> tuple[Array, Mapping[str, Order]]:
+    """Return moments as microseconds, or numbers as they are, and the order in dates."""
     column = frame.iloc[:, 0]
     _check_given(column, "time", reading)
-    moments = with_dates(frame, replace(reading, categorical=()))[0].iloc[:, 0]
+    read, orders = with_dates(frame, replace(reading, categorical=()))
+    moments = read.iloc[:, 0]
     if moments.dtype.kind == "M":
-        return plain_moments(moments).to_numpy().astype(np.int64)
+        return plain_moments(moments).to_numpy().astype(np.int64), orders
     if not is_numeric(column):
         what = f"data.time: column {str(column.name)!r} holds neither dates nor numbers"
         raise DataError(reading.where, what, "write dates as 2024-12-31")
-    return numbers_of(column, where=reading.where)
+    return numbers_of(column, where=reading.where), {}
 
 
 def _check_given(column: "pd.Series[Any]", key: str, reading: Reading) -> None:
@@ -184,10 +187,9 @@ def read_table(
 
 def _check_names(config: TableConfig, header: list[str]) -> None:
     where = config.path
-    if config.target not in header:
-        raise DataError(
-            where, f"data.target: no column {config.target!r}", suggest(config.target, header)
-        )
+    for target in config.targets:
+        if target not in header:
+            raise DataError(where, f"data.target: no column {target!r}", suggest(target, header))
     _check_split_column(config)
     by = [name for name in (config.group, config.time) if name is not None]
     for key, names in (
@@ -198,35 +200,46 @@ def _check_names(config: TableConfig, header: list[str]) -> None:
         for name in names:
             if name not in header:
                 raise DataError(where, f"data.{key}: no column {name!r}", suggest(name, header))
-    if config.target in config.ignore:
-        raise DataError(
-            where, f"data.ignore: {config.target!r} is the target", "remove it from data.ignore"
-        )
-    if config.target in config.categorical:
-        raise DataError(
-            where,
-            f"data.categorical: {config.target!r} is the target",
-            "remove it: data.categorical is for features",
-        )
+    for target in config.targets:
+        a = f"{target!r} is {'the' if isinstance(config.target, str) else 'a'} target"
+        if target in config.ignore:
+            raise DataError(where, f"data.ignore: {a}", "remove it from data.ignore")
+        if target in config.categorical:
+            hint = "remove it: data.categorical is for features"
+            raise DataError(where, f"data.categorical: {a}", hint)
     for name in config.categorical:
         if name in config.ignore:
             raise DataError(
                 where, f"data.categorical: {name!r} is in data.ignore too", "remove it from one"
             )
+    if config.text is not None:
+        _check_text_column(config, header)
+        return
     for name in header:
-        if name.startswith("Unnamed: ") and name != config.target and name not in config.ignore:
+        if name.startswith("Unnamed: ") and name not in {*config.targets, *config.ignore}:
             raise DataError(
                 where,
                 f"column {header.index(name) + 1} has no name: a row number?",
                 f"name it in the header, or leave it out by data.ignore: [{name!r}]",
             )
-    if not set(header) - {config.target, *config.ignore}:
-        raise DataError(where, "no feature column is left", "shorten data.ignore")
+
+
+def _check_text_column(config: TableConfig, header: list[str]) -> None:
+    text = str(config.text)
+    if text not in header:
+        raise DataError(config.path, f"data.text: no column {text!r}", suggest(text, header))
+    for key, names in (
+        ("target", config.targets),
+        ("group", [config.group]),
+        ("time", [config.time]),
+    ):
+        if text in names:
+            raise DataError(config.path, f"data.text: {text!r} is data.{key} too", "name another")
 
 
 def _check_split_column(config: TableConfig) -> None:
     for key, name in (("group", config.group), ("time", config.time)):
-        if name is not None and name == config.target:
+        if name is not None and name in config.targets:
             what = f"data.{key}: {name!r} is the target"
             raise DataError(config.path, what, "name another column")
         if name is not None and name in config.ignore:

@@ -22,7 +22,15 @@ Floats = npt.NDArray[np.float64]
 def class_scores(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[ClassScores]:
     """Return the scores of each class, of a confusion table; None where they are undefined."""
     counts = np.array(table)
-    hits, rows, found = counts.diagonal().tolist(), counts.sum(1).tolist(), counts.sum(0).tolist()
+    return scores_of(
+        names, counts.diagonal().tolist(), counts.sum(1).tolist(), counts.sum(0).tolist()
+    )
+
+
+def scores_of(
+    names: Sequence[str], hits: Sequence[int], rows: Sequence[int], found: Sequence[int]
+) -> list[ClassScores]:
+    """Return the scores of classes or labels of so many right, own and taken rows."""
     return [
         ClassScores(
             name=name,
@@ -36,21 +44,50 @@ def class_scores(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[C
     ]
 
 
+def silent_scores(scores: Sequence[ClassScores], word: str) -> dict[str, str]:
+    """Return why scores are None, by their paths; ``word`` is what each is of."""
+    silent = {}
+    for index, one in enumerate(scores):
+        where = f"per_class.{index}"
+        if one.precision is None:
+            silent[f"{where}.precision"] = f"no row was taken for this {word}"
+        if one.recall is None:
+            silent[f"{where}.recall"] = f"no row of the split is of this {word}"
+        if one.f1 is None:
+            silent[f"{where}.f1"] = f"no row is of this {word}, or was taken for it"
+    return silent
+
+
 def curves(
     outputs: Tensor, targets: Tensor, names: Sequence[str]
 ) -> tuple[list[Curve], list[Curve]]:
     """Return ROC and PR curves: of the second class of two, or of each class in this split."""
     scores, labels = outputs.numpy().astype(np.float64), targets.numpy()
     classes = [1] if len(names) == 2 else np.unique(labels).tolist()
-    most = min(200, max(30, MOST_POINTS // len(classes)))
+    return _both([(names[one], labels == one, scores[:, one]) for one in classes])
+
+
+def label_curves(
+    outputs: Tensor, targets: Tensor, names: Sequence[str]
+) -> tuple[list[Curve], list[Curve]]:
+    """Return ROC and PR curves of the labels that some rows have and some have not."""
+    scores, hits = outputs.numpy().astype(np.float64), targets.numpy() > 0
+    ranked = [i for i in range(len(names)) if 0 < hits[:, i].sum() < len(hits)]
+    return _both([(names[i], hits[:, i], scores[:, i]) for i in ranked])
+
+
+def _both(
+    ranked: Sequence[tuple[str, npt.NDArray[np.bool_], Floats]],
+) -> tuple[list[Curve], list[Curve]]:
+    """Return the curves of names, hits ``(rows,)`` and scores ``(rows,)``."""
+    most = min(200, max(30, MOST_POINTS // max(len(ranked), 1)))
     roc, pr = [], []
-    for one in classes:
-        hit, score = labels == one, scores[:, one]
+    for name, hit, score in ranked:
         wrong, right, _ = sk.roc_curve(hit, score)
-        roc.append(_curve(names[one], wrong, right, float(sk.auc(wrong, right)), most))
+        roc.append(_curve(name, wrong, right, float(sk.auc(wrong, right)), most))
         precision, recall, _ = sk.precision_recall_curve(hit, score, drop_intermediate=True)
         area = float(sk.average_precision_score(hit, score))
-        pr.append(_curve(names[one], recall[::-1], precision[::-1], area, most))
+        pr.append(_curve(name, recall[::-1], precision[::-1], area, most))
     return roc, pr
 
 

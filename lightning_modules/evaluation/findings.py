@@ -1,5 +1,7 @@
 """What an evaluation found on one split, JSON both ways; no torch."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from lightning_modules.settings import Settings
@@ -56,6 +58,14 @@ class Residuals(Settings):
     """Target and prediction of the rows with the largest errors, worst first."""
 
 
+class TargetScores(Settings):
+    """One of several numbers that are predicted of each row, or one step of a forecast."""
+
+    name: str
+    metrics: dict[str, float | None]
+    residuals: Residuals | None
+
+
 class Findings(Settings):
     """Everything that is known of a config on one split; what is None is named with its reason."""
 
@@ -73,9 +83,27 @@ class Findings(Settings):
     pr: list[Curve] | None
     reliability: list[Bin] | None
     residuals: Residuals | None
+    per_target: list[TargetScores] | None = None
+    """Of several numbers a row, each; ``metrics`` are their means."""
     null_because: dict[str, str]
     """Why each None is None, by its dotted path."""
 
     def plain(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return self.model_dump(mode="json")
+
+
+def measured(
+    metrics: Mapping[str, float], undefined: Mapping[str, str], *, where: str = "metrics"
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return the metrics, None where they say nothing, and why that is so by dotted path.
+
+    Args:
+        metrics: what was measured.
+        undefined: the metrics that say nothing, and why.
+        where: the path before the metric's name.
+    """
+    why = {name: undefined[name] for name in metrics if name in undefined}
+    why |= {name: f"it is {value}" for name, value in metrics.items() if not math.isfinite(value)}
+    values = {name: None if name in why else value for name, value in metrics.items()}
+    return values, {f"{where}.{name}": reason for name, reason in why.items()}

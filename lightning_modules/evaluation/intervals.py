@@ -4,7 +4,8 @@ A resample is how often each row was drawn, ``weights`` ``(rows,)``; a metric of
 no new sort, so that a thousand resamples take seconds.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lightning_modules.metrics import N_BINS, bins_of, brier_scores, log_losses, shares_off
+from lightning_modules import label_metrics
+from lightning_modules.label_metrics import share
+from lightning_modules.metrics import (
+    N_BINS,
+    bins_of,
+    brier_scores,
+    compute,
+    log_losses,
+    shares_off,
+)
+from lightning_modules.task import METRICS, Metric
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -22,7 +33,7 @@ WORK = 500_000
 ONE_VALUE = "every resample of the rows has the same value"
 UNDEFINED = "most resamples of the rows leave it undefined"
 UNMEASURED = "the metric has no value"
-UNKNOWN = "only the metrics of hpo itself are resampled"
+UNKNOWN = "only metrics are resampled"
 
 AT_ONCE = 2_000_000
 """Rows times classes that are ranked together, for memory."""
@@ -42,7 +53,12 @@ class Intervals:
 
 
 def resample(
-    values: Mapping[str, float | None], groups: list[Group], *, rows: tuple[int, int], seed: int
+    values: Mapping[str, float | None],
+    groups: list[Group],
+    *,
+    rows: tuple[int, int],
+    seed: int,
+    block: int = 1,
 ) -> Intervals:
     """Return an interval for each of ``values`` that ``groups`` know.
 
@@ -51,14 +67,18 @@ def resample(
         groups: what makes metrics of weights.
         rows: of the split, and the number of its classes, 1 for a regression.
         seed: the same seed draws the same rows.
+        block: rows that follow one another are drawn together, so many at a time, where they are
+            alike (the circular block bootstrap of Politis and Romano, 1992).
     """
     n_rows, n_classes = rows
     generator = np.random.default_rng(seed)
     n = resamples_for(n_rows, n_classes)
     drawn: dict[str, list[float]] = {}
     for _ in range(n):
-        places = generator.integers(0, n_rows, n_rows)
-        weights = np.bincount(places, minlength=n_rows).astype(np.float64)
+        starts = generator.integers(0, n_rows, -(-n_rows // block))
+        places = (starts[:, None] + np.arange(block)) % n_rows
+        drawn_rows = places.reshape(-1)[:n_rows]
+        weights = np.bincount(drawn_rows, minlength=n_rows).astype(np.float64)
         for group in groups:
             for name, value in group(weights).items():
                 drawn.setdefault(name, []).append(value)
@@ -95,14 +115,112 @@ def _ends(drawn: list[float] | None) -> list[float] | str:
     return ends
 
 
+def with_functions(
+    groups: list[Group],
+    metrics: Iterable[str],
+    outputs: Tensor,
+    targets: Tensor,
+    numbers: Mapping[str, float],
+) -> list[Group]:
+    """Return ``groups``, and one more that computes what none of them knows, row for row.
+
+    Args:
+        groups: what makes metrics of weights.
+        metrics: names of what was measured; those that are no metric stay unknown.
+        outputs: as metrics take them.
+        targets: as metrics take them.
+        numbers: of the loss, for the metrics that take them.
+    """
+    known = {name for group in groups for name in group(np.ones(len(targets)))}
+    others = {name: METRICS[name] for name in metrics if name in METRICS and name not in known}
+
+    def group(weights: Floats) -> dict[str, float]:
+        rows = torch.from_numpy(np.repeat(np.arange(len(weights)), weights.astype(np.int64)))
+        drawn = (outputs[rows], targets[rows], numbers)
+        return {name: _value(metric, *drawn) for name, metric in others.items()}
+
+    return [*groups, group] if others else groups
+
+
+def _value(metric: Metric, outputs: Tensor, targets: Tensor, numbers: Mapping[str, float]) -> float:
+    try:
+        return compute(metric, outputs, targets, numbers)
+    except Exception:  # noqa: BLE001  (a plugin's metric may not be defined for these rows)
+        return math.nan
+
+
 def class_groups(outputs: Tensor, targets: Tensor) -> list[Group]:
     """Return the groups of a classification: ``(rows, classes)`` and ``(rows,)``."""
     return [_means_of_classes(outputs, targets), _table(outputs, targets), _ranks(outputs, targets)]
 
 
+def label_groups(outputs: Tensor, targets: Tensor) -> list[Group]:
+    """Return the groups of labels: ``(rows, labels)`` both."""
+    return [
+        _means_of_labels(outputs, targets),
+        _label_table(outputs, targets),
+        _label_ranks(outputs, targets),
+    ]
+
+
 def number_groups(outputs: Tensor, targets: Tensor) -> list[Group]:
-    """Return the groups of a regression: ``(rows,)`` both."""
-    return [_means_of_numbers(outputs, targets), _median(outputs, targets)]
+    """Return the groups of numbers: ``(rows,)`` both, or ``(rows, targets)``."""
+    if targets.ndim == 1:
+        return [_means_of_numbers(outputs, targets), _median(outputs, targets)]
+    columns = zip(outputs.T, targets.T, strict=True)
+    return [
+        _mean_of(list(same)) for same in zip(*(number_groups(*c) for c in columns), strict=True)
+    ]
+
+
+def _mean_of(groups: list[Group]) -> Group:
+    """Return the group of the means over the same group of several targets."""
+
+    def group(weights: Floats) -> dict[str, float]:
+        each = [one(weights) for one in groups]
+        return {name: float(np.mean([values[name] for values in each])) for name in each[0]}
+
+    return group
+
+
+def _means_of_labels(outputs: Tensor, targets: Tensor) -> Group:
+    right = (label_metrics.taken(outputs) == targets).to(outputs.dtype).mean(1)
+    whole = label_metrics.right_rows(outputs, targets).to(outputs.dtype)
+    rows = _floats(torch.stack([right, whole, log_losses(outputs, targets)]))
+
+    def group(weights: Floats) -> dict[str, float]:
+        names = ("accuracy", "subset_accuracy", "log_loss")
+        return dict(zip(names, (rows @ weights / len(weights)).tolist(), strict=True))
+
+    return group
+
+
+def _label_table(outputs: Tensor, targets: Tensor) -> Group:
+    found = label_metrics.taken(outputs)
+    parts = [_floats(part.T) for part in (found * targets, targets, found)]
+
+    def group(weights: Floats) -> dict[str, float]:
+        return label_metrics.label_scores(*(part @ weights for part in parts))
+
+    return group
+
+
+def _label_ranks(outputs: Tensor, targets: Tensor) -> Group:
+    scores, hits = _floats(outputs), targets.numpy() > 0
+    there = np.flatnonzero(hits.any(0))
+    at_once = max(1, AT_ONCE // len(hits))
+    parts = [
+        _Ranking.of(scores[:, some], hits[:, some])
+        for some in (there[i : i + at_once] for i in range(0, len(there), at_once))
+    ]
+
+    def group(weights: Floats) -> dict[str, float]:
+        pairs = np.concatenate([part.areas(weights) for part in parts] or [np.full((1, 2), np.nan)])
+        each = [column[~np.isnan(column)] for column in pairs.T]
+        roc, pr = (float(column.mean()) if len(column) else np.nan for column in each)
+        return {"roc_auc": roc, "pr_auc": pr}
+
+    return group
 
 
 def _means_of_classes(outputs: Tensor, targets: Tensor) -> Group:
@@ -136,9 +254,9 @@ def table_metrics(table: Floats) -> dict[str, float]:
     """Return the metrics that a confusion table holds: classes by rows, found ones by columns."""
     hits, right, found = table.diagonal(), table.sum(1), table.sum(0)
     each = {
-        "precision": _share(hits, found),
-        "recall": _share(hits, right),
-        "f1": _share(2 * hits, right + found),
+        "precision": share(hits, found),
+        "recall": share(hits, right),
+        "f1": share(2 * hits, right + found),
     }
     seen, present = right + found > 0, right > 0
     values = {
@@ -157,8 +275,8 @@ def _ranks(outputs: Tensor, targets: Tensor) -> Group:
     classes = [one for one in present if one == 1 or outputs.shape[1] > 2]
     at_once = max(1, AT_ONCE // len(labels))
     parts = [
-        _Ranking.of(scores, labels, classes[i : i + at_once])
-        for i in range(0, len(classes), at_once)
+        _Ranking.of(scores[:, some], labels[:, None] == some)
+        for some in (classes[i : i + at_once] for i in range(0, len(classes), at_once))
     ]
 
     def group(weights: Floats) -> dict[str, float]:
@@ -190,15 +308,16 @@ class _Ranking:
     """The class of each group."""
 
     @classmethod
-    def of(cls, scores: Floats, labels: Ints, classes: list[int]) -> "_Ranking":
-        n_rows = len(labels)
-        order = np.argsort(-scores[:, classes].T, axis=1, kind="stable")
+    def of(cls, scores: Floats, right: npt.NDArray[np.bool_]) -> "_Ranking":
+        """Rank scores ``(rows, classes)``; ``right`` says which rows are of which class."""
+        n_rows = len(right)
+        order = np.argsort(-scores.T, axis=1, kind="stable")
         parts: list[tuple[Ints, ...]] = []
         n_hits = 0
-        for i, one in enumerate(classes):
-            ranked = scores[order[i], one]
+        for i in range(len(order)):
+            ranked = scores[order[i], i]
             tied = np.cumsum(np.diff(ranked, prepend=np.inf) != 0)
-            hits = np.flatnonzero(labels[order[i]] == one)
+            hits = np.flatnonzero(right[order[i], i])
             groups = np.flatnonzero(np.diff(tied[hits], prepend=0))
             mine = tied[hits][groups]
             before, through = np.searchsorted(tied, mine), np.searchsorted(tied, mine, "right")
@@ -226,7 +345,7 @@ class _Ranking:
         above = found[self.before] - (so_far - right)
         beside = found[self.through] - found[self.before] - right
         below = n_wrong[self.owner] - above - beside / 2
-        pr = np.bincount(self.owner, weights=right * _share(so_far, found[self.through]))
+        pr = np.bincount(self.owner, weights=right * share(so_far, found[self.through]))
         roc = np.bincount(self.owner, weights=right * below)
         with np.errstate(invalid="ignore"):
             return np.stack([roc / (n_right * n_wrong), pr / n_right], axis=1)
@@ -259,11 +378,6 @@ def _median(outputs: Tensor, targets: Tensor) -> Group:
         return {"median_ae": float(errors[order][places].mean())}
 
     return group
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    """Return ``part / whole``, 0 where there is no whole."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
 def _floats(values: Tensor) -> Floats:

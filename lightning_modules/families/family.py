@@ -10,6 +10,7 @@ from lightning_modules.settings import Settings, conflict, shape
 
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Norm = Literal["none", "batch", "layer"]
+StepPooling = Literal["last", "mean", "max", "attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,9 @@ class Family:
     """A kind of network: its config model and the name of its builder.
 
     ``builder`` is ``module:name`` or a callable. A network's builder is called as ``builder(config,
-    input_shape, n_outputs)``; that of a whole LightningModule (``whole``), which has its own
-    training step and optimizer, as ``builder(config)``.
+    input_shape, n_outputs)``, with ``n_tokens`` and ``padded`` of its `DataFacts` by name if it
+    takes sequences or text; that of a whole LightningModule (``whole``), which has its own training
+    step and optimizer, as ``builder(config)``.
     """
 
     config: type[Settings]

@@ -1,4 +1,4 @@
-"""The multilayer perceptron: features, or images laid flat, through dense layers."""
+"""The multilayer perceptron: features, or images or sequences laid flat, through dense layers."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ from lightning_modules.settings import Settings, number, shape
 
 
 class MlpConfig(Settings):
-    """Multilayer perceptron: dense layers on features, or on images laid flat.
+    """Multilayer perceptron: dense layers on features, or on images or sequences laid flat.
 
     ``n_layers`` hidden layers of ``width`` each, or ``layers``: one width per hidden layer. Each
     hidden layer is dense, norm, activation, dropout; a dense output layer follows. ``embedding``
@@ -46,5 +46,10 @@ class MlpConfig(Settings):
 
 
 FAMILIES.register("mlp")(
-    Family(config=MlpConfig, builder="lightning_modules.networks.mlp:build_mlp", takes_noise=True)
+    Family(
+        config=MlpConfig,
+        builder="lightning_modules.networks.mlp:build_mlp",
+        takes=("features", "image", "sequence"),
+        takes_noise=True,
+    )
 )

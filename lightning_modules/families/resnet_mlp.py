@@ -8,7 +8,7 @@ from lightning_modules.settings import Settings, number, shape
 
 
 class ResnetMlpConfig(Settings):
-    """Residual network for tables: dense blocks on features, or on images laid flat.
+    """Residual network for tables: dense blocks on features, or on images or sequences laid flat.
 
     A dense layer to ``width``, then ``n_layers`` blocks: norm, dense to ``hidden_factor * width``,
     activation, ``dropout``, dense to ``width``, ``residual_dropout``, added to the block's input.
@@ -35,6 +35,7 @@ FAMILIES.register("resnet_mlp")(
     Family(
         config=ResnetMlpConfig,
         builder="lightning_modules.networks.resnet_mlp:build_resnet_mlp",
+        takes=("features", "image", "sequence"),
         takes_noise=True,
     )
 )

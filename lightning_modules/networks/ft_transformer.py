@@ -58,6 +58,9 @@ class FtTransformer(nn.Module):
 class FeatureTokens(nn.Module):
     """``(rows, features)`` to ``(rows, 1 + features, width)``, the gathering token first."""
 
+    is_embedding = True
+    """A vector for each feature, no matrix that maps."""
+
     def __init__(self, n_features: int, width: int) -> None:
         super().__init__()
         bound = width**-0.5

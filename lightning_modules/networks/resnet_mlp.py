@@ -72,6 +72,12 @@ def build_resnet_mlp(
     input_shape: tuple[int, ...],
     n_outputs: int,
     bin_edges: Edges | None = None,
+    *,
+    n_tokens: int | None = None,
+    padded: bool = False,
 ) -> ResnetMlp:
-    """Return the network of ``config`` for rows of ``input_shape``."""
+    """Return the network of ``config`` for rows of ``input_shape``.
+
+    It takes no text, and sees the padding of a sequence as it sees its steps.
+    """
     return ResnetMlp(config, input_shape, n_outputs, bin_edges)

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 
 from lightning_modules.errors import UsageError
 from lightning_modules.families.vit import VitConfig
-from lightning_modules.layers.attention import Attention, with_first
-from lightning_modules.layers.noise import Noise, Numbers, drop_at
-from lightning_modules.layers.parts import activation
+from lightning_modules.layers.attention import TransformerBlock, noise_of_blocks, with_first
+from lightning_modules.layers.noise import Noise, Numbers
 
 
 class Vit(nn.Module):
@@ -31,20 +30,13 @@ class Vit(nn.Module):
             if config.head == "first"
             else None
         )
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.n_layers))
+        self.blocks = nn.ModuleList(TransformerBlock(config, i) for i in range(config.n_layers))
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, n_outputs)
 
     def noise_shapes(self, n_rows: int) -> dict[str, tuple[int, ...]]:
         """Return what one step needs: noise for attention, inside, and a number a row for skips."""
-        tokens, config = self.n_tokens, self.config
-        shapes: dict[str, tuple[int, ...]] = {}
-        for i in range(config.n_layers):
-            shapes[f"attention_dropout.{i}"] = (n_rows, config.n_heads, tokens, tokens)
-            shapes[f"dropout.{i}"] = (n_rows, tokens, config.hidden_width)
-            shapes[f"drop_path.{i}.attention"] = (n_rows, 1, 1)
-            shapes[f"drop_path.{i}.dense"] = (n_rows, 1, 1)
-        return shapes
+        return noise_of_blocks(self.config, n_rows, self.n_tokens)
 
     def forward(
         self, x: Tensor, noise: Noise | None = None, numbers: Numbers | None = None
@@ -54,38 +46,11 @@ class Vit(nn.Module):
         x = x + self.places.view(x.shape[1:])
         if self.first is not None:
             x = with_first(self.first, x)
-        for i, block in enumerate(self.blocks):
-            x = block(x, i, noise, numbers)
+        for block in self.blocks:
+            x = block(x, noise, numbers)
         x = self.norm(x)
         out: Tensor = self.out(x.mean(1) if self.first is None else x[:, 0])
         return out
-
-
-class _Block(nn.Module):
-    """Attention, then a dense part, on ``(rows, tokens, width)``."""
-
-    def __init__(self, config: VitConfig) -> None:
-        super().__init__()
-        width, hidden = config.width, config.hidden_width
-        self.n_layers = config.n_layers
-        self.before_attention = nn.LayerNorm(width)
-        self.attention = Attention(width, config.n_heads)
-        self.widen = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, hidden), activation(config.activation)
-        )
-        self.narrow = nn.Linear(hidden, width)
-
-    def forward(
-        self, x: Tensor, index: int, noise: Noise | None, numbers: Numbers | None
-    ) -> Tensor:
-        """Return ``(rows, tokens, width)``."""
-        share, place = (index + 1) / self.n_layers, f"drop_path.{index}"
-        seen = self.attention(
-            self.before_attention(x), f"attention_dropout.{index}", noise, numbers
-        )
-        x = x + drop_at(f"{place}.attention", seen, noise, numbers, share=share)
-        inside = drop_at(f"dropout.{index}", self.widen(x), noise, numbers)
-        return x + drop_at(f"{place}.dense", self.narrow(inside), noise, numbers, share=share)
 
 
 def build_vit(config: VitConfig, input_shape: tuple[int, ...], n_outputs: int) -> Vit:

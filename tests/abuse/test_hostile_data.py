@@ -11,6 +11,7 @@ import pytest
 
 from lightning_modules.build import open_data
 from lightning_modules.config import RunConfig
+from lightning_modules.errors import DataError
 from lightning_modules.train import train
 
 Call = Callable[..., Any]
@@ -176,3 +177,27 @@ def test_a9_equal_rows_do_not_stand_in_two_splits(here: Path) -> None:
         {tuple(row) for row in part.x.tolist()} for part in (prepared.train, prepared.validation)
     )
     assert not learned & judged
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"source": "csv", "target": "y"},
+        {"source": "image_folder"},
+        {"source": "image_csv", "target": "y"},
+        {"source": "idx"},
+    ],
+    ids=lambda data: data["source"],
+)
+def test_a9_an_archive_in_place_of_data_is_refused_and_never_unpacked(
+    here: Path, data: dict[str, Any]
+) -> None:
+    with zipfile.ZipFile("data.zip", "w") as archive:
+        archive.writestr("../escaped.csv", "x,y\n1,a\n")
+    model = {"family": "mlp", "n_layers": 1}
+    config = RunConfig.model_validate(
+        {"task": {"kind": "binary"}, "data": {"path": "data.zip", **data}, "model": model}
+    )
+    with pytest.raises(DataError, match=r"data.zip: is an archive; unpack it, and give the file"):
+        open_data(config)
+    assert not (here.parent / "escaped.csv").exists()

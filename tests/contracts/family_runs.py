@@ -24,12 +24,14 @@ from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore, restore_folder, score
 from lightning_modules.result import Command, Validation
 from lightning_modules.settings import number_fields
-from lightning_modules.task import TASKS
 from lightning_modules.train import train
 from lightning_modules.watch import Abandoned
+from tests.contracts.inputs import N_OUTPUTS, SHAPES, kinds_of, tasks_of
 
 N_ROWS = 48
-SHAPES = {"features": (5,), "image": (1, 8, 8)}
+N_STEPS = 40
+"""Of a series to forecast."""
+WORDS = ("one", "two", "three", "four", "five")
 SMALL = {"n_layers": 2, "n_stages": 2, "n_members": 3, "width": 8, "n_heads": 2, "growth": 1.0}
 
 
@@ -47,14 +49,30 @@ def models() -> list[dict[str, Any]]:
     return found
 
 
-def give(kind: str, shape: str) -> str:
-    """Give made rows under a name, and return it."""
+def give(kind: str, inputs: str) -> None:
+    """Give made rows under the name of both."""
     generator = np.random.default_rng(0)
-    x = generator.normal(size=(N_ROWS, *SHAPES[shape])).astype(np.float32)
-    classes = np.arange(N_ROWS) % (3 if kind == "multiclass" else 2)
-    y = generator.normal(size=N_ROWS) if kind == "regression" else classes
-    give_arrays(f"{kind}-{shape}", x, y)
-    return f"{kind}-{shape}"
+    name, n_outputs = f"{kind}-{inputs}", N_OUTPUTS.get(kind, 1)
+    if kind == "forecasting":
+        give_arrays(name, generator.normal(size=(N_STEPS, 2)), generator.normal(size=N_STEPS))
+        return
+    y: Any = np.arange(N_ROWS) % max(n_outputs, 2)
+    if kind == "regression":
+        y = generator.normal(size=N_ROWS)
+    elif kind == "multilabel":
+        y = generator.integers(2, size=(N_ROWS, n_outputs))
+    give_arrays(name, rows_of(inputs, generator), y)
+
+
+def rows_of(inputs: str, generator: np.random.Generator) -> Any:
+    """Return made rows; sequences and texts are of different lengths."""
+    if inputs in ("features", "image"):
+        shape = {"features": (5,), "image": (1, 8, 8)}[inputs]
+        return generator.normal(size=(N_ROWS, *shape)).astype(np.float32)
+    lengths = generator.integers(1, 7, size=N_ROWS)
+    if inputs == "sequence":
+        return [generator.normal(size=(length, 2)).astype(np.float32) for length in lengths]
+    return np.array([" ".join(generator.choice(WORDS, size=length)) for length in lengths])
 
 
 class AbandonAt:
@@ -96,12 +114,12 @@ def sha256(module: SupervisedModule) -> str:
     return hashlib.sha256(weights).hexdigest()
 
 
-def trial(model: dict[str, Any], kind: str, shape: str, *, again: bool) -> dict[str, Any]:
+def trial(model: dict[str, Any], kind: str, inputs: str, *, again: bool) -> dict[str, Any]:
     """Train; say what weights and predictions came of it, here, read back, and interrupted."""
     config = RunConfig.model_validate(
         {
-            "task": {"kind": kind},
-            "data": {"source": "arrays", "name": f"{kind}-{shape}"},
+            "task": {"kind": kind} | ({"window": 5, "horizon": 2} if kind == "forecasting" else {}),
+            "data": {"source": "arrays", "name": f"{kind}-{inputs}"},
             "model": model,
             "trainer": {"max_epochs": 2, "batch_size": 16, "accelerator": "cpu"},
         }
@@ -118,7 +136,7 @@ def trial(model: dict[str, Any], kind: str, shape: str, *, again: bool) -> dict[
         parts = in_two_parts(config, data, Path(name) / "parts") if again else module
     predicted = outputs_of(module, rows)
     return {
-        "case": f"{model['family']} {model.get('embedding', {}).get('name', '')} {kind} {shape}",
+        "case": f"{model['family']} {model.get('embedding', {}).get('name', '')} {kind} {inputs}",
         "weights": sha256(module),
         "predicted": hashlib.sha256(predicted.numpy().tobytes()).hexdigest(),
         "recorded_is_measured": value == measured[config.objective.metric],
@@ -134,14 +152,14 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     first = sys.argv[1] == "0"
     torch.rand(int(sys.argv[1]))  # where the global generator stands must not matter
-    for kind in TASKS:
-        for shape in SHAPES:
-            give(kind, shape)
+    for inputs in SHAPES:
+        for kind in tasks_of(inputs):
+            give(kind, inputs)
     found = [
-        trial(model, kind, shape, again=first and kind == "multiclass")
+        trial(model, kind, inputs, again=first and kind == "multiclass")
         for model in models()
-        for shape in FAMILIES[model["family"]].takes
-        for kind in TASKS
+        for inputs in kinds_of(model["family"])
+        for kind in tasks_of(inputs)
     ]
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -1,26 +1,22 @@
 """What every family keeps to, whatever is registered: shapes, gradients, noise, learning."""
 
 import itertools
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.config import RunConfig
-from lightning_modules.data.facts import DataFacts
+from lightning_modules.data.facts import InputKind
 from lightning_modules.families import FAMILIES
-from lightning_modules.families.family import Activation, Norm
 from lightning_modules.module import SupervisedModule
-from lightning_modules.optim import OPTIMIZERS
 from lightning_modules.optimizers import build_optimizer
 from lightning_modules.settings import number_fields
-from lightning_modules.task import TASKS
+from tests.contracts.inputs import SHAPES, facts, kinds_of, rows, targets, tasks_of
 
 N_ROWS = 6
-SHAPES = {"features": (5,), "image": (2, 8, 8)}
 OURS = [name for name, family in FAMILIES.items() if not family.whole]
-FAMILY_SHAPES = [(name, SHAPES[kind]) for name in OURS for kind in FAMILIES[name].takes]
 RATES = {"sgd": 0.05, "adam": 0.01, "adamw": 0.01, "adagrad": 0.05, "rmsprop": 0.003}
 SMALL: dict[str, Any] = {
     "n_layers": 2,
@@ -31,7 +27,25 @@ SMALL: dict[str, Any] = {
     "growth": 1.0,
     "dropout": 0.25,
 }
-Case = tuple[str, tuple[int, ...]]
+Case = tuple[str, InputKind]
+CASES: list[Case] = [(name, kind) for name in OURS for kind in kinds_of(name)]
+CASE_TASKS = [(case, task) for case in CASES for task in tasks_of(case[1])]
+
+
+def choices(family: str) -> list[dict[str, Any]]:
+    """Return no setting, then each other choice that a field of the family has, one at a time."""
+    model = FAMILIES[family].config
+    found: list[dict[str, Any]] = [{}]
+    for name, field in model.model_fields.items():
+        offered = (True, False) if field.annotation is bool else ()
+        if get_origin(field.annotation) is Literal:
+            offered = get_args(field.annotation)
+        found += [{name: choice} for choice in offered if choice != getattr(model(), name)]
+    return found
+
+
+BY_EVERY_OPTIMIZER: list[Case] = [("mlp", "features"), ("cnn", "image"), ("lstm", "sequence")]
+CASE_CHOICES = [((name, kinds_of(name)[0]), chosen) for name in OURS for chosen in choices(name)]
 
 
 def having(family: str, **settings: Any) -> dict[str, Any]:
@@ -49,7 +63,7 @@ def numbers_at(family: str, value: float) -> dict[str, Any]:
 def module_of(
     case: Case, *, kind: str = "multiclass", optimizer: str = "adamw", **settings: Any
 ) -> SupervisedModule:
-    family, shape = case
+    family, inputs = case
     config = RunConfig.model_validate(
         {
             "task": {"kind": kind},
@@ -59,18 +73,11 @@ def module_of(
         }
     )
     torch.manual_seed(0)
-    return SupervisedModule(config, DataFacts(input_shape=shape, n_outputs=n_outputs(kind)))
-
-
-def n_outputs(kind: str) -> int:
-    return 3 if kind == "multiclass" else 1
+    return SupervisedModule(config, facts(inputs, kind))
 
 
 def batch_of(case: Case, kind: str = "multiclass") -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(N_ROWS, *case[1], generator=generator)
-    classes = torch.arange(N_ROWS) % (3 if kind == "multiclass" else 2)
-    return x, torch.randn(N_ROWS, generator=generator) if kind == "regression" else classes
+    return rows(case[1], N_ROWS), targets(kind, N_ROWS)
 
 
 def pure_loss(module: SupervisedModule, batch: tuple[Tensor, Tensor], step: int = 0) -> Tensor:
@@ -85,11 +92,13 @@ def _seeded() -> None:
     torch.manual_seed(0)
 
 
-every_case = pytest.mark.parametrize("case", FAMILY_SHAPES, ids=str)
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_task = pytest.mark.parametrize(("case", "kind"), CASE_TASKS, ids=str)
+every_choice = pytest.mark.parametrize(("case", "chosen"), CASE_CHOICES, ids=str)
 
 
 def test_there_is_a_family_for_every_kind_of_data() -> None:
-    assert {kind for name in OURS for kind in FAMILIES[name].takes} == set(SHAPES)
+    assert {kind for _, kind in CASES} == set(SHAPES)
 
 
 @pytest.mark.parametrize("family", OURS)
@@ -106,57 +115,58 @@ def test_every_field_but_the_name_is_a_shape_or_a_number(family: str) -> None:
     assert set(roles.values()) <= {"shape", "number"}, roles
 
 
-@every_case
-@pytest.mark.parametrize("kind", TASKS)
+@every_task
 def test_the_default_config_gives_outputs_for_every_row(case: Case, kind: str) -> None:
-    family, shape = case
+    family, inputs = case
     config = RunConfig.model_validate(
         {"task": {"kind": kind}, "data": {"source": "iris"}, "model": {"family": family}}
     )
-    module = SupervisedModule(config, DataFacts(input_shape=shape, n_outputs=n_outputs(kind)))
-    outputs = module(torch.randn(N_ROWS, *shape))
-    assert outputs.shape == (N_ROWS, n_outputs(kind))
+    known = facts(inputs, kind)
+    outputs = SupervisedModule(config, known)(rows(inputs, N_ROWS))
+    assert outputs.shape == (N_ROWS, known.n_outputs)
     assert bool(outputs.isfinite().all())
 
 
-@every_case
-@pytest.mark.parametrize("kind", TASKS)
-@pytest.mark.parametrize("activation", get_args(Activation))
-@pytest.mark.parametrize("norm", get_args(Norm))
-def test_every_parameter_receives_a_finite_gradient(
-    case: Case, kind: str, activation: str, norm: str
-) -> None:
-    module = module_of(case, kind=kind, activation=activation, norm=norm)
-    pure_loss(module, batch_of(case, kind)).backward()
+def without_gradient(module: SupervisedModule, batch: tuple[Tensor, Tensor]) -> list[str]:
+    """Return the parameters that one step gives no gradient, or one that is not finite."""
+    pure_loss(module, batch).backward()
     gradients = {name: p.grad for name, p in module.network.named_parameters()}
-    assert [n for n, g in gradients.items() if g is None or not g.isfinite().all()] == []
+    return [name for name, g in gradients.items() if g is None or not g.isfinite().all()]
 
 
-@every_case
-@pytest.mark.parametrize("kind", TASKS)
-@pytest.mark.parametrize("norm", get_args(Norm))
-def test_the_pure_step_equals_the_training_step(case: Case, kind: str, norm: str) -> None:
-    module, batch = module_of(case, kind=kind, norm=norm), batch_of(case, kind)
+@every_task
+def test_every_parameter_receives_a_finite_gradient(case: Case, kind: str) -> None:
+    assert without_gradient(module_of(case, kind=kind), batch_of(case, kind)) == []
+
+
+@every_choice
+def test_every_choice_leaves_each_parameter_a_finite_gradient(
+    case: Case, chosen: dict[str, Any]
+) -> None:
+    assert without_gradient(module_of(case, **chosen), batch_of(case)) == []
+
+
+@every_task
+def test_the_pure_step_equals_the_training_step(case: Case, kind: str) -> None:
+    module, batch = module_of(case, kind=kind), batch_of(case, kind)
     assert torch.equal(pure_loss(module, batch), module.training_step(batch, 0))
 
 
-@every_case
-@pytest.mark.parametrize(
-    ("kind", "optimizer", "activation"),
-    [
-        *((kind, "adamw", "relu") for kind in TASKS),
-        *(("multiclass", optimizer, "relu") for optimizer in OPTIMIZERS if optimizer != "adamw"),
-        *(("multiclass", "adamw", activation) for activation in get_args(Activation)[1:]),
-    ],
-)
-def test_a_network_memorises_one_batch(
-    case: Case, kind: str, optimizer: str, activation: str
+@every_choice
+def test_the_pure_step_equals_the_training_step_whatever_was_chosen(
+    case: Case, chosen: dict[str, Any]
 ) -> None:
-    settings = numbers_at(case[0], 0.0) | {"width": 32, "activation": activation}
-    module = module_of(case, kind=kind, optimizer=optimizer, **settings)
+    module, batch = module_of(case, **chosen), batch_of(case)
+    assert torch.equal(pure_loss(module, batch), module.training_step(batch, 0))
+
+
+def last_loss(case: Case, *, kind: str, optimizer: str = "adamw", **settings: Any) -> float:
+    """Train on one batch until it is known, 150 steps at most; return the loss."""
+    wide = numbers_at(case[0], 0.0) | {"width": 32} | settings
+    module, batch = module_of(case, kind=kind, optimizer=optimizer, **wide), batch_of(case, kind)
     assert module.config.optimizer is not None
-    steps = build_optimizer(module.config.optimizer, module.network.parameters())
-    batch = batch_of(case, kind)
+    steps = build_optimizer(module.config.optimizer, module.network, n_steps=150)
+    loss = torch.tensor(torch.inf)
     for _ in range(150):
         steps.zero_grad()
         loss = module.training_step(batch, 0)
@@ -164,7 +174,25 @@ def test_a_network_memorises_one_batch(
         steps.step()
         if loss.detach() < 0.01:
             break
-    assert loss.detach() < 0.05
+    return loss.item()
+
+
+@every_task
+def test_a_network_memorises_one_batch(case: Case, kind: str) -> None:
+    assert last_loss(case, kind=kind) < 0.05
+
+
+@every_choice
+def test_a_network_memorises_one_batch_whatever_was_chosen(
+    case: Case, chosen: dict[str, Any]
+) -> None:
+    assert last_loss(case, kind="multiclass", **chosen) < 0.05
+
+
+@pytest.mark.parametrize("optimizer", RATES)
+@pytest.mark.parametrize("case", BY_EVERY_OPTIMIZER, ids=str)
+def test_every_optimizer_memorises_one_batch(case: Case, optimizer: str) -> None:
+    assert last_loss(case, kind="multiclass", optimizer=optimizer) < 0.05
 
 
 @every_case
@@ -184,10 +212,9 @@ def test_weights_go_into_a_fresh_network_and_give_the_same_outputs(case: Case) -
     assert torch.equal(one(x), other(x))
 
 
-@every_case
-@pytest.mark.parametrize("norm", get_args(Norm))
-def test_a_row_is_judged_by_itself(case: Case, norm: str) -> None:
-    module = module_of(case, norm=norm).eval()
+@every_choice
+def test_a_row_is_judged_by_itself(case: Case, chosen: dict[str, Any]) -> None:
+    module = module_of(case, **chosen).eval()
     x, _ = batch_of(case)
     torch.testing.assert_close(module(x)[:1], module(x[:1]))
 
@@ -212,10 +239,17 @@ def test_a_probability_of_0_is_the_same_as_no_noise(case: Case) -> None:
     assert torch.equal(module.network(x, noise, zeros), module.network(x))
 
 
-@every_case
-@pytest.mark.parametrize("norm", ["none", "layer"])
-def test_members_that_are_stacked_step_as_they_would_alone(case: Case, norm: str) -> None:
-    module, batch = module_of(case, norm=norm), batch_of(case)
+# 2026-11: torch 2.13 stacks the members of an LSTM one by one, and says so.
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+@every_choice
+def test_members_that_are_stacked_step_as_they_would_alone(
+    case: Case, chosen: dict[str, Any]
+) -> None:
+    if chosen.get("norm") == "batch":
+        pytest.skip("running statistics are no function of the weights")
+    if chosen.get("kernel") == 1:
+        pytest.skip("torch takes 1 by 1 weights for channels-last ones, which cannot be stacked")
+    module, batch = module_of(case, **({"norm": "layer"} | chosen)), batch_of(case)
     noise = module.noise(N_ROWS, 0)
     params = dict(module.network.named_parameters())
     # Contiguous: vmap cannot clone the channels-last layout that a solo network has.

@@ -8,14 +8,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from lightning_modules.config import RunConfig
-from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES
 from lightning_modules.families.embedding import EMBEDDINGS
 from lightning_modules.module import SupervisedModule
 from lightning_modules.settings import Settings, number_fields
+from tests.contracts.inputs import facts, kinds_of, rows, targets
 
 N_ROWS = 8
-SHAPES = {"features": (5,), "image": (1, 8, 8)}
 SMALL = {"n_layers": 2, "n_stages": 2, "n_members": 2, "width": 8, "n_heads": 2, "growth": 1.0}
 FIELDS = [
     (name, field)
@@ -43,6 +42,8 @@ def other(model: type[Settings], field: str, value: Any) -> Any:
     annotation = model.model_fields[field].annotation
     if get_origin(annotation) is Literal:
         return next(choice for choice in get_args(annotation) if choice != value)
+    if isinstance(value, bool):
+        return not value
     if value is None:
         return [4, 4, 4]
     if field in number_fields(model):
@@ -52,14 +53,14 @@ def other(model: type[Settings], field: str, value: Any) -> Any:
 
 def trained(settings: dict[str, Any]) -> dict[str, Tensor]:
     """Return the weights after a few steps from one and the same start."""
-    shape = SHAPES[FAMILIES[settings["family"]].takes[0]]
+    inputs = kinds_of(settings["family"])[-1]
     config = RunConfig.model_validate(
         {"task": {"kind": "multiclass"}, "data": {"source": "iris"}, "model": settings}
     )
     torch.manual_seed(0)
-    module = SupervisedModule(config, DataFacts(input_shape=shape, n_outputs=3))
+    module = SupervisedModule(config, facts(inputs, "multiclass"))
     optimizer = torch.optim.SGD(module.network.parameters(), lr=0.5)
-    batch = (torch.randn(N_ROWS, *shape), torch.arange(N_ROWS) % 3)
+    batch = (rows(inputs, N_ROWS), targets("multiclass", N_ROWS))
     for step in range(4):
         params, buffers = (
             dict(named())

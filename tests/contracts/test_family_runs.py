@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from lightning_modules.families import FAMILIES
-from lightning_modules.task import TASKS
+from tests.contracts.inputs import kinds_of, tasks_of
 
 pytestmark = pytest.mark.slow
-SCRIPT = Path(__file__).with_name("family_runs.py")
 Runs = list[dict[str, Any]]
 
 
 def runs_of_a_process(argument: int) -> Runs:
-    command = [sys.executable, str(SCRIPT), str(argument)]
+    command = [sys.executable, "-m", "tests.contracts.family_runs", str(argument)]
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -36,7 +35,10 @@ def without(runs: Runs, fact: str) -> list[str]:
 
 def test_every_family_is_tried_on_every_task_it_serves(runs: Runs) -> None:
     expected = {
-        (name, kind, shape) for name in FAMILIES for kind in TASKS for shape in FAMILIES[name].takes
+        (name, kind, inputs)
+        for name in FAMILIES
+        for inputs in kinds_of(name)
+        for kind in tasks_of(inputs)
     }
     tried = {(run["case"].split()[0], *run["case"].split()[-2:]) for run in runs}
     assert tried == expected

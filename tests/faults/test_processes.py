@@ -193,7 +193,13 @@ STEERED = {
 }
 
 
-@pytest.mark.parametrize("parts", [{}, STEERED], ids=["plain", "steered"])
+ACCUMULATED = {
+    "schedule": {"name": "cosine"},
+    "trainer": {"accumulate": 4, "averaging": {"name": "ema"}, "validate_every": 0.5},
+}
+
+
+@pytest.mark.parametrize("parts", [{}, STEERED, ACCUMULATED], ids=["plain", "steered", "averaged"])
 def test_two_processes_train_as_one_does(train: Train, parts: dict[str, Any]) -> None:
     one = result_of(train(make_config(1, **parts), "one", Heard()))
     two = result_of(train(make_config(2, **parts), "two", Heard()))
@@ -230,11 +236,16 @@ def test_what_the_first_process_is_told_both_do(train: Train, command: Command) 
         assert (result_of(end).stopped_by, result_of(end).validations) == ("pruner", 2)
 
 
-def test_an_abandoned_run_of_two_processes_goes_on_to_the_same_bits(train: Train) -> None:
-    straight = result_of(train(make_config(2, **STEERED), "straight", Heard()))
-    assert train(make_config(2, **STEERED), "run", Heard(Command.ABANDON, at=3)).result is None
+@pytest.mark.parametrize("parts", [STEERED, ACCUMULATED], ids=["steered", "averaged"])
+def test_an_abandoned_run_of_two_processes_goes_on_to_the_same_bits(
+    train: Train, parts: dict[str, Any]
+) -> None:
+    """The third validation comes after three batches, of which four make a step."""
+    config = make_config(2, **parts)
+    straight = result_of(train(config, "straight", Heard()))
+    assert train(config, "run", Heard(Command.ABANDON, at=3)).result is None
     listener = Heard()
-    resumed = result_of(train(make_config(2, **STEERED), "run", listener))
+    resumed = result_of(train(config, "run", listener))
     assert listener.heard[0].validation == 4
     assert resumed.metrics == straight.metrics
     assert resumed.checkpoint.sha256 == straight.checkpoint.sha256

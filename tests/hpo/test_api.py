@@ -36,6 +36,16 @@ def test_a_mapping_is_run_and_run_again_means_resume(tmp_path: Path) -> None:
     assert study.run() == best
 
 
+def test_its_best_weights_are_measured(tmp_path: Path) -> None:
+    space = {**MLP, "task": {"kind": "multiclass"}, "data": {"source": "iris"}}
+    study = hpo.Study("one", space=space, results=tmp_path)
+    with pytest.raises(StudyError, match="no trial is complete"):
+        study.evaluate()
+    best = study.run()
+    assert study.evaluate().value == best.metric["value"]
+    assert study.evaluate(test=True).opened == 1
+
+
 @pytest.mark.parametrize("source", ["smoke", "file"])
 def test_a_file_or_a_shipped_name_is_a_space(tmp_path: Path, source: str) -> None:
     if source == "file":

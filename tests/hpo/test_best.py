@@ -82,6 +82,7 @@ def test_the_default_is_trial_0_where_it_is_one(make_record: MakeRecord) -> None
             "mlp 2×16 adamw lr 0.00123",
         ),
         ({"family": "Own", "lr": 0.00012345, "n": 3}, None, "Own lr=0.000123 n=3"),
+        ({"family": "Own", "n_layers": 1, "width": 8}, None, "Own n_layers=1 width=8"),
     ],
 )
 def test_a_config_is_described_in_a_few_words(

@@ -172,6 +172,14 @@ def test_check_tries_and_creates_nothing(cli) -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.usefixtures("registries")
+def test_check_names_the_command_with_what_it_was_given(cli) -> None:
+    Path("my code.py").write_text("")
+    said = cli("check", "smoke", "--set", "budget.trials=3", "--plugin", "my code.py")
+    again = "next: hpo run smoke --set budget.trials=3 --plugin 'my code.py'"
+    assert told(said.err) == [again]
+
+
 def test_train_says_that_the_value_is_the_recorded_one(cli, finished) -> None:
     said = cli("train", finished.folder.best_config, "-o", "run")
     assert (said.code, said.out) == (0, "run\n")

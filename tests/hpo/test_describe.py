@@ -2,6 +2,7 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,6 +33,7 @@ def test_every_column_says_what_it_is_and_what_it_becomes(tmp_path: Path) -> Non
     assert kinds["born"] == "date"
     assert becomes["id"].startswith("left out: looks like an id")
     assert becomes["note"].startswith("left out: looks like an id or free text")
+    assert becomes["note"].endswith("; data.text: note predicts from it alone")
     assert becomes["age"] == "1 input, scaled, missing ones filled"
     assert becomes["town"] == "3 inputs, one per category"
     assert becomes["born"] == "month, day, weekday, days (day first)"
@@ -88,3 +90,20 @@ def test_a_parquet_file_is_described_and_drafted(tmp_path: Path) -> None:
     found = describe_table(path)
     assert [one.kind for one in found.columns] == ["number", "date", "number"]
     assert "source: parquet" in draft_study(path)
+
+
+def test_an_archive_says_what_its_arrays_are(tmp_path: Path) -> None:
+    x, lengths = np.zeros((20, 5, 2)), np.arange(20) % 4 + 2
+    x[:, 0], x[3, 1, 0] = np.arange(40.0).reshape(20, 2), np.nan
+    path = tmp_path / "data.npz"
+    np.savez(path, x=x, lengths=lengths, y=np.array(["a", "b"] * 10), other=np.ones(3))
+    found = describe_table(path)
+    rows = {one.column: one for one in found.columns}
+    assert (found.n_rows, found.n_repeats, found.form) == (20, 0, "NumPy archive")
+    assert (rows["x"].kind, rows["x"].missing) == ("float64 (20, 5, 2)", 1)
+    assert rows["x"].becomes == "sequences of 2 to 5 steps, 2 channels"
+    assert (rows["y"].kind, rows["y"].becomes) == ("text (20)", "target: 2 classes")
+    assert rows["lengths"].becomes == "the real steps of each sequence in x"
+    assert rows["other"].becomes == "not read: see data.x and data.y"
+    np.savez(path, y=np.arange(50.0))
+    assert describe_table(path).columns[0].becomes == "target: the steps to come"

@@ -421,3 +421,64 @@ def test_a_drafted_study_of_images_runs(tmp_path: Path) -> None:
     overrides = ["budget.trials=1", "trainer.max_epochs=1"]
     outcome = run_study(load_study(file, overrides), tmp_path / "results")
     assert outcome.end.records[0].state == "complete"
+
+
+SAID = [f"the {'good' if i % 2 else 'bad'} word number {i} of many" for i in range(40)]
+ARCHIVES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    # name: (arrays, family, kind of task, what the title says)
+    "features": (
+        {"x": np.arange(80.0).reshape(40, 2), "y": np.arange(40) * 0.3},
+        "mlp",
+        "regression",
+        "predict y from 2 numbers",
+    ),
+    "sequences": (
+        {"x": np.arange(240.0).reshape(40, 3, 2), "y": np.array(["a", "b"] * 20)},
+        "gru",
+        "binary",
+        "predict y from sequences of 3 steps, 2 channels",
+    ),
+    "images": (
+        {"x": np.arange(40.0 * 64).reshape(40, 1, 8, 8), "y": np.array(["a", "b"] * 20)},
+        "cnn",
+        "binary",
+        "predict y from images of 8 by 8 pixels, 1 channel",
+    ),
+    "texts": (
+        {"x": np.array(SAID), "y": np.array(["a", "b"] * 20)},
+        "text_cnn",
+        "binary",
+        "predict y from texts of up to 7 words",
+    ),
+    "a series": ({"y": np.arange(300.0)}, "gru", "forecasting", "predict y from its own past"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_becomes_a_study(tmp_path: Path, name: str) -> None:
+    arrays, family, kind, title = ARCHIVES[name]
+    np.savez(tmp_path / "data.npz", **arrays)
+    text = draft_study(tmp_path / "data.npz")
+    assert title in text.splitlines()[0]
+    _, config = config_of(text, tmp_path)
+    assert (config.family, config.kind, config.source) == (family, kind, "npz")
+    with pytest.raises(UsageError, match="is an archive: its y is predicted; leave target out"):
+        draft_study(tmp_path / "data.npz", target="y")
+
+
+def test_given_test_rows_of_an_archive_are_the_test_split(tmp_path: Path) -> None:
+    x, y = np.arange(80.0).reshape(40, 2), np.array(["a", "b"] * 20)
+    np.savez(tmp_path / "data.npz", x=x, y=y, x_test=x[:4] + 0.5, y_test=y[:4])
+    _, config = config_of(draft_study(tmp_path / "data.npz"), tmp_path)
+    assert config.plain()["data"]["test"] is None
+
+
+def test_a_table_of_sentences_becomes_a_study_of_texts(tmp_path: Path) -> None:
+    said = write(tmp_path, "id,said,y\n" + rows(40, lambda i: f"{i},{SAID[i]},{'uv'[i % 2]}"))
+    text = draft_study(said)
+    assert "predict y from said" in text.splitlines()[0]
+    _, config = config_of(text, tmp_path)
+    assert (config.family, config.plain()["data"]["text"]) == ("text_cnn", "said")
+    mixed = "a,said,y\n" + rows(40, lambda i: f"{i % 7}.5,{SAID[i]},{'uv'[i % 2]}")
+    _, config = config_of(draft_study(write(tmp_path, mixed)), tmp_path)
+    assert (config.family, ignored(config)) == ("mlp", ["said"])

@@ -412,7 +412,7 @@ def test_a_table_of_everything_is_prepared_for_prediction_as_it_was_for_training
     model = open_model(run)
     raw = load(model.config.data.model_copy(update={"path": str(source)}), task_kind="regression")
     expected = model.fitted.preparation.apply(raw.x)
-    got = np.concatenate(list(predict._csv_pieces(model, source, "t")))
+    got = np.concatenate(list(predict._table_pieces(model, source, "t")))
     np.testing.assert_array_equal(got, expected)
     assert all(float(row[0]) > 0 for row in list(predict_rows(run, source))[1:])
     new = write(tmp_path, "born;age;member;town\n;;;\n1.2.2031;1e3;true;Z\n")

@@ -5,6 +5,8 @@ import pytest
 from hpo.problems import config_problems
 from hpo.search import BudgetConfig, SearchConfig
 from lightning_modules.config import RunConfig
+from lightning_modules.optim import OPTIMIZERS
+from lightning_modules.task import TASKS
 
 GOOD: dict[str, Any] = {
     "task": {"kind": "multiclass"},
@@ -41,7 +43,7 @@ def test_a_good_config_has_no_problems() -> None:
             (
                 ("optimizer",),
                 "name is missing",
-                "one of: adagrad, adam, adamw, rmsprop, sgd",
+                f"one of: {', '.join(sorted(OPTIMIZERS))}",
             ),
         ),
         (
@@ -53,12 +55,16 @@ def test_a_good_config_has_no_problems() -> None:
             (
                 ("task",),
                 "needs a mapping with the key 'kind'",
-                "one of: binary, multiclass, regression",
+                f"one of: {', '.join(sorted(TASKS))}",
             ),
         ),
         (
             {"task": {"kind": "multiclass", "loss": {"name": "mse"}}},
-            (("task", "loss", "name"), "no classification loss 'mse'", "known: cross_entropy"),
+            (
+                ("task", "loss", "name"),
+                "no classification loss 'mse'",
+                "known: cross_entropy, focal",
+            ),
         ),
         (
             {"trainer": {"max_epochs": 0}},

@@ -3,12 +3,14 @@ from typing import Any
 
 import optuna
 import pytest
+import pytorch_lightning as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo.files import Document, parse_document
 from hpo.nodes import Choices, OneOf, Range, Scalar
 from hpo.space import SearchSpace
+from lightning_modules import plugins
 from lightning_modules.families import FAMILIES
 from lightning_modules.optim import OPTIMIZERS, SCHEDULES
 
@@ -161,15 +163,20 @@ def test_every_point_of_the_unit_cube_is_a_config(data: st.DataObject) -> None:
     assert space.at(units) == params
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize(
+    ("family", "optimizer", "schedule"),
+    [
+        *((family, "adamw", "cosine") for family in FAMILIES),
+        *(("mlp", optimizer, "constant") for optimizer in OPTIMIZERS),
+        *(("mlp", "sgd", schedule) for schedule in SCHEDULES),
+    ],
+)
 def test_any_family_optimizer_and_schedule_make_a_space(
     family: str, optimizer: str, schedule: str
 ) -> None:
     space = space_of(
         model={"one_of": {family: {"dropout": {"low": 0.0, "high": 0.5}}}},
-        optimizer={"one_of": {optimizer: {"lr": {"low": 1e-4, "high": 1.0, "log": True}}}},
+        optimizer={"one_of": {optimizer: {"lr": {"low": 1e-5, "high": 1.0, "log": True}}}},
         schedule={"name": schedule},
     )
     assert space.problems == []
@@ -410,3 +417,42 @@ trainer: {max_epochs: {low: 3, high: 20}, validate_every: {choices: [1, 5]}}
         "study.yaml:5: trainer.validate_every: must be between 1 and max_epochs, "
         "or nothing is ever measured"
     ]
+
+
+class Own(pl.LightningModule):
+    """A user's module of one argument, and of others that it hands on."""
+
+    def __init__(self, width: int = 8, **others: int) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize("argument", ["widht", "depth"])
+def test_a_searched_argument_that_a_module_of_the_user_does_not_take_is_an_error(
+    argument: str, registries: None
+) -> None:
+    plugins.lightning_module("Own")(Own)
+    objective = {"metric": "acc", "direction": "maximize"}
+    sections: dict[str, Any] = {"data": {"source": "iris"}, "objective": objective}
+    model = {"family": "Own", "width": {"low": 4, "high": 8}}
+    assert problems_of(model=model, **sections) == []
+    wrong = problems_of(model={**model, argument: {"choices": [1, 2]}}, **sections)
+    assert wrong == [f"study: model.{argument}: unknown key; did you mean 'width'?"]
+
+
+def test_an_average_of_weights_is_searched_with_its_settings() -> None:
+    space = space_of(
+        trainer={
+            "accumulate": {"choices": [1, 2]},
+            "averaging": {"one_of": {"none": {}, "ema": {"decay": {"low": 0.9, "high": 0.99}}}},
+        }
+    )
+    assert space.problems == []
+    [default] = space.defaults()
+    assert default.params == {"trainer.accumulate": 1, "trainer.averaging": "none"}
+    chosen = {
+        "trainer.accumulate": 2,
+        "trainer.averaging": "ema",
+        "trainer.averaging.ema.decay": 0.95,
+    }
+    trainer = space.resolve(chosen).plain()["trainer"]
+    assert (trainer["accumulate"], trainer["averaging"]) == (2, {"name": "ema", "decay": 0.95})

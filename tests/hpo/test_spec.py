@@ -252,6 +252,41 @@ def test_a_study_with_nothing_to_search_is_refused() -> None:
                     "model": {"family": "mlp"}}, name="a")  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.split={choices: [random, stratified]}",
+        "data.split_seed={low: 0, high: 9}",
+        "data.folds={low: 2, high: 5}",
+        "data.duplicates={choices: [keep, drop]}",
+        "objective.metric={choices: [accuracy, f1]}",
+    ],
+)
+def test_what_decides_which_rows_judge_a_trial_cannot_be_searched(
+    file: Path, override: str
+) -> None:
+    with pytest.raises(SpecError, match="cannot be searched: trials could not be compared"):
+        load_study(file, [override])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "{name: quantile, quantile: {low: 0.1, high: 0.9}}",
+        "{one_of: {mse: {}, quantile: {quantile: {low: 0.1, high: 0.9}}}}",
+    ],
+)
+def test_what_is_predicted_cannot_be_searched(loss: str) -> None:
+    study = {"task": {"kind": "regression"}, "data": {"source": "diabetes"}}
+    with pytest.raises(SpecError, match=r"task\.loss.*cannot be searched: trials could"):
+        load_study({**study, "model": {"family": "mlp"}}, [f"task.loss={loss}"], name="a")
+
+
+def test_preparation_can_be_searched(file: Path) -> None:
+    spec = load_study(file, ["data.prepare.scale={choices: [standard, minmax]}"])
+    assert "data.prepare.scale" in [one.name for one in spec.space.parameters()]
+
+
 def test_a_grid_over_a_continuous_range_is_refused_at_its_line(file: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load_study(file, ["search.sampler=grid"])

@@ -12,7 +12,7 @@ from lightning_modules.config import DEFAULT_BATCH_SIZE, RunConfig, TrainerConfi
 from lightning_modules.data.config import SOURCES, IrisConfig, Source
 from lightning_modules.families import FAMILIES, Family
 from lightning_modules.families.mlp import MlpConfig
-from lightning_modules.optim import OPTIMIZERS, SCHEDULES, SgdConfig
+from lightning_modules.optim import AVERAGES, OPTIMIZERS, SCHEDULES, SgdConfig
 from lightning_modules.settings import Settings
 from lightning_modules.task import METRICS, TASKS, MulticlassConfig
 
@@ -56,19 +56,17 @@ def test_a_config_writes_out_every_default() -> None:
     assert plain["seed"] == 0
 
 
-@pytest.mark.parametrize("kind", TASKS)
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_config_comes_back_from_its_plain_values(
-    kind: str, family: str, optimizer: str, schedule: str
-) -> None:
-    one = config(
-        task={"kind": kind},
-        model={"family": family},
-        optimizer={"name": optimizer},
-        schedule={"name": schedule},
-    )
+EACH = [
+    *({"task": {"kind": kind}, "model": {"family": name}} for kind in TASKS for name in FAMILIES),
+    *({"optimizer": {"name": name}} for name in OPTIMIZERS),
+    *({"schedule": {"name": name}} for name in SCHEDULES),
+    *({"trainer": {"averaging": {"name": name}, "accumulate": 3}} for name in AVERAGES),
+]
+
+
+@pytest.mark.parametrize("sections", EACH, ids=str)
+def test_a_config_comes_back_from_its_plain_values(sections: dict[str, Any]) -> None:
+    one = config(**sections)
     assert RunConfig.model_validate(one.plain()) == one
     assert RunConfig.model_validate_json(one.model_dump_json()) == one
     assert RunConfig.model_validate(one.plain()).sha256() == one.sha256()
@@ -149,11 +147,83 @@ def test_a_task_is_judged_by_its_default_metric_in_its_direction(kind: str) -> N
 def test_every_metric_fits_the_kinds_that_it_names_and_no_others(metric: str) -> None:
     for kind in TASKS:
         if kind in METRICS[metric].kinds:
-            one = config(task={"kind": kind}, objective={"metric": metric})
+            task: dict[str, Any] = {"kind": kind}
+            if METRICS[metric].takes:
+                task["loss"] = {"name": METRICS[metric].takes[0]}
+            one = config(task=task, objective={"metric": metric})
             assert one.objective.direction == METRICS[metric].direction
         else:
             with pytest.raises(ValidationError, match=f"{kind} has no metric '{metric}'"):
                 config(task={"kind": kind}, objective={"metric": metric})
+
+
+def test_the_pinball_loss_is_a_metric_of_a_quantile_alone() -> None:
+    text = "objective.metric: pinball takes the quantile of the loss, and this one has none; "
+    with pytest.raises(ValidationError, match=text + "task.loss: {name: quantile}"):
+        config(task={"kind": "regression"}, objective={"metric": "pinball"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("binary", {"target": ["a", "b"]}, "data.target: binary predicts one column; name it with"),
+        ("multilabel", {"target": "a"}, "data.target: multilabel predicts several columns; .one, "),
+        (
+            "multilabel",
+            {"target": ["a", "b"], "split": "stratified"},
+            "data.split: a row has no single class to stratify by; remove this setting",
+        ),
+        (
+            "multilabel",
+            {"target": ["a", "b"], "prepare": {"target": "log"}},
+            "data.prepare.target: labels are not scaled; remove this setting",
+        ),
+        ("regression", {"target": ["a", "a"]}, "is a list for several columns; name each once"),
+        ("regression", {"target": ["a"]}, "is a list for several columns; name each once, or one"),
+        ("regression", {"target": 5}, "5 names no column; the column to predict, or "),
+    ],
+)
+def test_targets_that_do_not_fit_the_task_are_refused(
+    kind: str, data: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValidationError, match=text):
+        config(task={"kind": kind}, data={"source": "csv", "path": "t.csv", **data})
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"split": "random"}, "data.split: a series is cut by time alone; remove this setting"),
+        ({"split_seed": 1}, "data.split_seed: a series is cut by time alone"),
+        ({"folds": 3}, "data.folds: a series is cut by time alone"),
+        ({"duplicates": "drop"}, "data.duplicates: a series is cut by time alone"),
+        ({"text": "b"}, "data.text: forecasting predicts from numbers; remove this setting"),
+        ({"target": ["a", "b"]}, "data.target: forecasting predicts one column"),
+    ],
+)
+def test_what_has_no_effect_on_a_series_is_refused(data: dict[str, Any], text: str) -> None:
+    table = {"source": "csv", "path": "t.csv", "target": "a", "time": "t"}
+    assert config(task={"kind": "forecasting"}, data=table).objective.metric == "rmse"
+    if "split" in data or "split_seed" in data or "folds" in data:
+        del table["time"]
+    with pytest.raises(ValidationError, match=text):
+        config(task={"kind": "forecasting"}, data=table | data)
+
+
+def test_a_column_of_moments_orders_only_a_series_without_a_split_by_it() -> None:
+    data = {"source": "csv", "path": "t.csv", "target": "a", "time": "t"}
+    with pytest.raises(ValidationError, match=r"data\.time: has no effect without split: time"):
+        config(task={"kind": "regression"}, data=data)
+    assert config(task={"kind": "regression"}, data=data | {"split": "time"}).kind == "regression"
+
+
+def test_a_users_own_module_may_forecast_any_number_of_steps(own: dict[str, Any]) -> None:
+    series: dict[str, Any] = {"data": {"source": "seasonal"}, "model": own["model"]}
+    task = {"kind": "forecasting", "window": 5, "horizon": 2}
+    judged = {"objective": own["objective"]}
+    assert RunConfig.model_validate({"task": task, **series, **judged}).whole
+    with pytest.raises(ValidationError, match=r"task: Own is a whole .* keep only task.kind"):
+        RunConfig.model_validate({"task": task | {"loss": {"name": "mae"}}, **series, **judged})
 
 
 def test_a_misspelled_metric_gets_the_nearest_one() -> None:
@@ -171,7 +241,7 @@ def test_a_missing_task_is_all_that_is_said_to_be_missing() -> None:
     with pytest.raises(ValidationError) as caught:
         config(task=None)
     assert [error["msg"] for error in caught.value.errors()] == [
-        "task: missing; one of: binary, multiclass, regression"
+        f"task: missing; one of: {', '.join(TASKS)}"
     ]
 
 
@@ -183,8 +253,8 @@ def test_a_missing_task_is_all_that_is_said_to_be_missing() -> None:
         ({"task": {"kind": "multiclas"}}, "no task kind 'multiclas'; did you mean 'multiclass'?"),
         ({"optimizer": {"name": "adm"}}, "no optimizer 'adm'; did you mean 'adam'?"),
         ({"schedule": {"name": "cosin"}}, "no schedule 'cosin'; did you mean 'cosine'?"),
-        ({"model": {"family": ["mlp"]}}, "family is missing; one of: cnn, ft_transformer, mlp"),
-        ({"task": {"kind": {}}}, "kind is missing; one of: binary, multiclass, regression"),
+        ({"model": {"family": ["mlp"]}}, f"family is missing; one of: {min(FAMILIES)}, "),
+        ({"task": {"kind": {}}}, f"kind is missing; one of: {', '.join(sorted(TASKS))}"),
         ({"objective": {"metric": ["f1"]}}, "Input should be a valid string"),
     ],
 )
@@ -261,6 +331,28 @@ def test_a_whole_module_takes_no_optimizer_or_schedule(own: dict[str, Any], sect
     name = {"optimizer": "adamw", "schedule": "constant"}[section]
     with pytest.raises(ValidationError, match=text):
         RunConfig.model_validate(own | {section: {"name": name}})
+
+
+def test_a_whole_module_takes_no_mixed_targets(own: dict[str, Any]) -> None:
+    sections = own | {"task": {"kind": "multiclass"}, "trainer": {"batch_size": 8}}
+    flipped = {"source": "digits", "augment": {"flip": "horizontal"}}
+    assert RunConfig.model_validate(sections | {"data": flipped})
+    mixed = {"source": "digits", "augment": {"mixup": 0.2}}
+    text = "data.augment.mixup: Own, a whole LightningModule, may not know mixed targets; remove it"
+    with pytest.raises(ValidationError, match=text):
+        RunConfig.model_validate(sections | {"data": mixed})
+
+
+def test_the_focal_loss_takes_no_mixed_targets() -> None:
+    task = {"kind": "multiclass", "loss": {"name": "focal"}}
+    with pytest.raises(ValidationError, match="mixup: focal loss takes no mixed targets; remove"):
+        config(task=task, data={"source": "iris", "augment": {"mixup": 0.2}})
+
+
+def test_augmentation_that_is_off_is_not_in_the_record() -> None:
+    off = {"source": "iris", "augment": {"mixup": 0.0, "jitter": {"hue": 0.0}}}
+    assert config(data=off).sha256() == config(data={"source": "iris"}).sha256()
+    assert "augment" not in config(data=off).plain()["data"]
 
 
 def test_a_data_module_takes_no_batch_size(own: dict[str, Any]) -> None:
@@ -366,3 +458,25 @@ def test_scaling_of_a_target_that_is_a_class_is_refused(kind: str, source: str) 
     with pytest.raises(ValidationError, match=r"data\.prepare\.target: classes are not scaled"):
         config(task={"kind": kind}, data=data)
     assert config(task={"kind": "regression"}, data={**data, "source": "diabetes"})
+
+
+@pytest.mark.parametrize(
+    ("sections", "text"),
+    [
+        (
+            {"schedule": {"name": "cosine"}},
+            "schedule: schedule_free_sgd averages its steps instead; remove this section",
+        ),
+        (
+            {"trainer": {"averaging": {"name": "ema"}}},
+            "trainer.averaging: schedule_free_sgd averages its steps instead; remove this setting",
+        ),
+    ],
+)
+def test_an_optimizer_that_averages_takes_nothing_else_that_does(
+    sections: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValidationError, match=text):
+        config(optimizer={"name": "schedule_free_sgd"}, **sections)
+    assert config(**sections)
+    assert config(optimizer={"name": "schedule_free_sgd"}, schedule={"name": "constant"})

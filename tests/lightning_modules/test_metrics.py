@@ -16,6 +16,7 @@ from lightning_modules.metrics import compute, confusion, metrics_of
 from lightning_modules.task import METRICS, TASKS, Metric
 
 CLASSES = [name for name, metric in METRICS.items() if "multiclass" in metric.kinds]
+LABELS = [name for name, metric in METRICS.items() if "multilabel" in metric.kinds]
 NUMBERS = [name for name, metric in METRICS.items() if "regression" in metric.kinds]
 
 
@@ -60,6 +61,7 @@ REFERENCES: dict[str, Callable[[Any, Any], float]] = {
     "mae": sk.mean_absolute_error,
     "median_ae": sk.median_absolute_error,
     "mape": sk.mean_absolute_percentage_error,
+    "pinball": lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.5),
     "r2": sk.r2_score,
 }
 
@@ -124,26 +126,126 @@ def test_a_number_metric_agrees_with_scikit_learn(
     targets = torch.tensor([*numbers, 123.0], dtype=torch.float64)
     outputs = targets.flip(0) + shift
     expected = REFERENCES[name](targets.numpy(), outputs.numpy())
-    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert valued(name, outputs, targets) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def sk_labels(score: Callable[..., float], average: str) -> Callable[[Any, Any], float]:
+    return lambda y, p: score(y, p > 0.5, average=average, zero_division=0)
+
+
+def sk_label_rank(score: Callable[[Any, Any], float], y: Any, p: Any, *, least: int) -> float:
+    """Return the mean over the labels that enough rows have and lack; 0 without one."""
+    n = len(y)
+    each = [score(y[:, i], p[:, i]) for i in range(y.shape[1]) if 0 < y[:, i].sum() <= n - least]
+    return float(np.mean(each)) if each else 0.0
+
+
+LABEL_REFERENCES: dict[str, Callable[[Any, Any], float]] = {
+    "accuracy": lambda y, p: 1 - sk.hamming_loss(y, p > 0.5),
+    "subset_accuracy": lambda y, p: sk.accuracy_score(y, p > 0.5),
+    **{
+        f"{name}{suffix}": sk_labels(score, average)
+        for name, score in (
+            ("precision", sk.precision_score),
+            ("recall", sk.recall_score),
+            ("f1", sk.f1_score),
+        )
+        for suffix, average in (("", "macro"), ("_weighted", "weighted"), ("_micro", "micro"))
+    },
+    "roc_auc": lambda y, p: sk_label_rank(sk.roc_auc_score, y, p, least=1),
+    "pr_auc": lambda y, p: sk_label_rank(sk.average_precision_score, y, p, least=0),
+    "log_loss": lambda y, p: float(
+        np.mean([sk.log_loss(y[:, i], p[:, i], labels=[0, 1]) for i in range(y.shape[1])])
+    ),
+}
+
+
+@st.composite
+def label_guesses(draw: st.DrawFn) -> tuple[Tensor, Tensor]:
+    """Draw probabilities, in quarters or fine, and labels; one may be in every row, or in none."""
+    n_rows, n_labels = draw(st.integers(2, 9)), draw(st.integers(2, 4))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
+    outputs = torch.rand(n_rows, n_labels, generator=generator, dtype=torch.float64)
+    if draw(st.booleans()):
+        outputs = (4 * outputs).round() / 4
+    share = draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+    targets = (torch.rand(n_rows, n_labels, generator=generator) < share).long()
+    targets[:, 0] = torch.arange(n_rows) % 2
+    return outputs, targets
+
+
+@pytest.mark.parametrize("name", LABELS)
+@settings(max_examples=25)
+@given(guess=label_guesses())
+def test_a_label_metric_agrees_with_scikit_learn(name: str, guess: tuple[Tensor, Tensor]) -> None:
+    outputs, targets = guess
+    expected = LABEL_REFERENCES[name](targets.numpy(), outputs.numpy())
+    assert compute(METRICS[name], outputs, targets) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_that_no_row_has_have_a_finite_value(name: str) -> None:
+    for targets in (torch.zeros(3, 2).long(), torch.ones(3, 2).long()):
+        assert np.isfinite(compute(METRICS[name], torch.full((3, 2), 0.3), targets))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**16), n_targets=st.integers(2, 4))
+def test_a_metric_of_several_numbers_is_scikit_learns_uniform_average(
+    name: str, seed: int, n_targets: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    outputs, targets = 3 * torch.randn(2, 9, n_targets, generator=generator, dtype=torch.float64)
+    value = compute(METRICS[name], outputs, targets, {"quantile": 0.5})
+    each = [REFERENCES[name](targets[:, i], outputs[:, i]) for i in range(n_targets)]
+    assert value == pytest.approx(np.mean(each))
+    assert value == pytest.approx(REFERENCES[name](targets.numpy(), outputs.numpy()))
+
+
+@settings(max_examples=25)
+@given(numbers=numbers, quantile=st.floats(0.01, 0.99))
+def test_pinball_is_that_of_the_quantile_of_the_loss(numbers: list[float], quantile: float) -> None:
+    targets = torch.tensor(numbers, dtype=torch.float64)
+    outputs = targets.flip(0) + 1
+    value = compute(METRICS["pinball"], outputs, targets, {"quantile": quantile})
+    assert value == pytest.approx(sk.mean_pinball_loss(targets, outputs, alpha=quantile))
+
+
+def test_a_loss_without_a_quantile_has_no_pinball() -> None:
+    chosen: dict[str, Any] = {"objective": None, "everything": True}
+    assert "pinball" not in metrics_of("regression", **chosen)
+    assert "pinball" in metrics_of("regression", **chosen, numbers=["quantile"])
+
+
+Guesses = tuple[Tensor, Tensor, Tensor]
+
+
+def good_bad_and_truth(name: str) -> Guesses:
+    """Return perfect outputs, wrong ones, and the targets, of a kind of task of the metric."""
+    targets = torch.tensor([0, 1, 2, 1])
+    if name in NUMBERS:
+        return targets.float(), targets.roll(1).float(), targets.float()
+    if name not in CLASSES:
+        return torch.eye(3)[targets], torch.eye(3)[targets.roll(1)], torch.eye(3)[targets].long()
+    return torch.eye(3)[targets], torch.eye(3)[targets.roll(1)], targets
+
+
+def valued(name: str, outputs: Tensor, targets: Tensor) -> float:
+    return compute(METRICS[name], outputs, targets, {"quantile": 0.5})
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_perfect_prediction_has_the_best_value(name: str) -> None:
-    targets = torch.tensor([0, 1, 2, 1])
-    outputs = targets.float() if name in NUMBERS else torch.eye(3)[targets]
+    outputs, _, truth = good_bad_and_truth(name)
     best = {"maximize": 1.0, "minimize": 0.0}[METRICS[name].direction]
-    truth = targets.float() if name in NUMBERS else targets
-    assert compute(METRICS[name], outputs, truth) == pytest.approx(best, abs=1e-6)
+    assert valued(name, outputs, truth) == pytest.approx(best, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_worse_prediction_has_a_worse_value(name: str) -> None:
-    targets = torch.tensor([0, 1, 2, 1])
-    wrong = targets.roll(1)
-    good, bad, truth = torch.eye(3)[targets], torch.eye(3)[wrong], targets
-    if name in NUMBERS:
-        good, bad, truth = targets.float(), wrong.float(), targets.float()
-    better, worse = (compute(METRICS[name], one, truth) for one in (good, bad))
+    good, bad, truth = good_bad_and_truth(name)
+    better, worse = (valued(name, one, truth) for one in (good, bad))
     assert better > worse if METRICS[name].direction == "maximize" else better < worse
 
 
@@ -156,10 +258,10 @@ def test_a_metric_is_a_function_or_the_name_of_one() -> None:
 
 @pytest.mark.parametrize("kind", TASKS)
 def test_a_validation_measures_the_usual_metrics_and_the_objective(kind: str) -> None:
-    rare = "r2" if kind == "regression" else "roc_auc"
+    rare = "r2" if "r2" in METRICS and kind in METRICS["r2"].kinds else "roc_auc"
     usual = metrics_of(kind, objective=None, everything=False)
     asked = metrics_of(kind, objective=rare, everything=False)
-    everything = metrics_of(kind, objective=None, everything=True)
+    everything = metrics_of(kind, objective=None, everything=True, numbers=["quantile"])
     assert all(metric.each_validation for metric in usual.values())
     assert set(asked) == {*usual, rare}
     assert set(everything) == {name for name in METRICS if kind in METRICS[name].kinds}
@@ -184,7 +286,7 @@ def test_a_split_of_one_class_has_a_finite_value(name: str, n_classes: int) -> N
 @pytest.mark.parametrize("target", [1.0, 0.0])
 def test_equal_targets_have_a_finite_value(name: str, target: float) -> None:
     outputs, targets = torch.tensor([1.0, 2.0]), torch.full((2,), target)
-    assert np.isfinite(compute(METRICS[name], outputs, targets))
+    assert np.isfinite(valued(name, outputs, targets))
 
 
 def test_a_certainty_is_held_against_the_accuracy_of_its_bin() -> None:

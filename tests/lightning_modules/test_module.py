@@ -17,7 +17,9 @@ MakeConfig = Callable[..., RunConfig]
 FACTS = {
     "binary": DataFacts(input_shape=(4,), n_outputs=1, class_counts=[6, 2]),
     "multiclass": DataFacts(input_shape=(4,), n_outputs=3, class_counts=[4, 2, 2]),
+    "multilabel": DataFacts(input_shape=(4,), n_outputs=3, label_counts=[[6, 2], [4, 4], [0, 8]]),
     "regression": DataFacts(input_shape=(4,), n_outputs=1, target_mean=10.0, target_sd=2.0),
+    "forecasting": DataFacts(input_shape=(4,), n_outputs=3, target_mean=10.0, target_sd=2.0),
 }
 Batch = tuple[Tensor, Tensor]
 
@@ -26,6 +28,8 @@ def batch_of(kind: str, n_rows: int = 8) -> Batch:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(n_rows, 4, generator=generator)
     classes = torch.arange(n_rows) % (2 if kind == "binary" else 3)
+    if kind in ("multilabel", "forecasting"):
+        return x, (x[:, :3] > 0).float()
     return x, x.sum(1) if kind == "regression" else classes
 
 
@@ -65,7 +69,7 @@ def bare(registries: None, make_config: MakeConfig) -> SupervisedModule:
 def test_predictions_are_probabilities_or_numbers(kind: str, make_config: MakeConfig) -> None:
     module = module_of(make_config(task={"kind": kind}))
     predicted = module.predict(module(batch_of(kind)[0]))
-    assert predicted.shape == {"binary": (8, 2), "multiclass": (8, 3), "regression": (8,)}[kind]
+    assert predicted.shape == {"binary": (8, 2), "regression": (8,)}.get(kind, (8, 3))
 
 
 def test_numbers_are_predicted_and_judged_in_the_targets_own_units(make_config: MakeConfig) -> None:
@@ -73,6 +77,40 @@ def test_numbers_are_predicted_and_judged_in_the_targets_own_units(make_config: 
     scaled = torch.tensor([[0.0], [1.0], [-0.5]])
     assert module.predict(scaled).tolist() == [10.0, 12.0, 9.0]
     assert torch.equal(module.truth(scaled[:, 0]), module.predict(scaled))
+
+
+def test_several_numbers_are_predicted_and_judged_each_in_its_own_units(
+    make_config: MakeConfig,
+) -> None:
+    facts = DataFacts(
+        input_shape=(4,), n_outputs=2, target_mean=[10.0, 0.0], target_sd=[2.0, 100.0]
+    )
+    module = SupervisedModule(make_config(task={"kind": "regression"}), facts)
+    scaled = torch.tensor([[0.0, 1.0], [1.0, -0.5]])
+    assert module.predict(scaled).tolist() == [[10.0, 100.0], [12.0, -50.0]]
+    assert torch.equal(module.truth(scaled), module.predict(scaled))
+    module.validation_step((torch.zeros(2, 4), scaled), 0)
+    assert module.collect()[0].shape == (2, 2)
+
+
+@torch.inference_mode()
+def test_several_numbers_have_the_mean_of_their_losses(make_config: MakeConfig) -> None:
+    facts = DataFacts(input_shape=(4,), n_outputs=2, target_mean=[0.0, 0.0], target_sd=[1.0, 1.0])
+    module = SupervisedModule(make_config(task={"kind": "regression"}), facts)
+    outputs, targets = torch.zeros(3, 2), torch.tensor([[1.0, 2.0]]).expand(3, 2)
+    assert module.measure_all(outputs, targets, everything=False)["loss"] == (1 + 4) / 2
+
+
+def test_a_column_of_one_number_is_judged_row_by_row(make_config: MakeConfig) -> None:
+    module = module_of(make_config(task={"kind": "regression"}))
+    column = torch.tensor([[0.0], [1.0], [-0.5]])
+    assert torch.equal(module.truth(column), module.predict(column))
+
+
+def test_labels_are_weighed_one_by_one(make_config: MakeConfig) -> None:
+    task = {"kind": "multilabel", "class_weights": "balanced"}
+    weights = module_of(make_config(task=task)).get_buffer("class_weights")
+    assert torch.equal(weights, torch.tensor([[8 / 12, 1.0, 1.0], [2.0, 1.0, 1.0]]))
 
 
 def test_classes_are_their_own_truth(make_config: MakeConfig) -> None:
@@ -139,6 +177,8 @@ def test_step_numbers_come_from_the_config(make_config: MakeConfig) -> None:
     }
     huber = {"kind": "regression", "loss": {"name": "huber", "delta": 2.0}}
     assert step_numbers(make_config(task=huber))["delta"] == 2.0
+    focal = {"kind": "multiclass", "loss": {"name": "focal", "gamma": 0.5}}
+    assert step_numbers(make_config(task=focal))["gamma"] == 0.5
 
 
 def test_noise_is_a_function_of_the_runs_seed_and_the_step(make_config: MakeConfig) -> None:
@@ -179,7 +219,8 @@ def test_a_split_is_measured_whole_however_it_is_batched(
             module.validation_step(part, 0)
         measured.append(module.measure(everything=True))
     assert measured[0] == pytest.approx(measured[1])
-    assert set(measured[0]) == {"loss", *(n for n in METRICS if kind in METRICS[n].kinds)}
+    known = (n for n in METRICS if kind in METRICS[n].kinds and not METRICS[n].takes)
+    assert set(measured[0]) == {"loss", *known}
 
 
 @torch.inference_mode()

@@ -1,17 +1,21 @@
+import sys
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from lightning_modules.errors import UsageError
 from lightning_modules.optim import (
     OPTIMIZERS,
     SCHEDULES,
     CosineConfig,
     OneCycleConfig,
     PlateauConfig,
-    SgdConfig,
 )
 from lightning_modules.optimizers import (
     build_optimizer,
@@ -30,37 +34,22 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
 
 
+def built(name: str, module: nn.Module | None = None, **settings: Any) -> Optimizer:
+    config = OPTIMIZERS[name].config.model_validate(settings)
+    return build_optimizer(config, module or network(), n_steps=10)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_is_of_the_kind_that_its_name_says(name: str) -> None:
-    optimizer = build_optimizer(OPTIMIZERS[name].config(), network().parameters())
-    assert type(optimizer).__name__.lower() == name
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_setting_of_an_optimizer_arrives(name: str) -> None:
-    changed = {"weight_decay": 0.25, "lr": 0.125}
-    changed |= {
-        field: value
-        for field, value in {
-            "momentum": 0.5, "nesterov": True, "beta1": 0.5, "beta2": 0.75, "lr_decay": 0.5,
-            "alpha": 0.5,
-        }.items()
-        if field in OPTIMIZERS[name].config.model_fields
-    }  # fmt: skip
-    config = OPTIMIZERS[name].config.model_validate(changed)
-    group = build_optimizer(config, network().parameters()).param_groups[0]
-    if "betas" in group:
-        group["beta1"], group["beta2"] = group["betas"]
-    assert {field: group[field] for field in changed} == changed
+    assert type(built(name)).__name__.lower() == name.replace("_", "")
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_norms_and_biases_are_not_decayed(name: str) -> None:
-    config = OPTIMIZERS[name].config.model_validate({"weight_decay": 0.5})
-    matrices, rest = build_optimizer(config, network().parameters()).param_groups
-    assert (matrices["weight_decay"], rest["weight_decay"]) == (0.5, 0.0)
-    assert [p.ndim for p in matrices["params"]] == [2, 2]
-    assert [p.ndim for p in rest["params"]] == [1, 1, 1, 1]
+    groups = built(name, weight_decay=0.5).param_groups
+    decays = {p.ndim: group["weight_decay"] for group in groups for p in group["params"]}
+    assert decays == {2: 0.5, 1: 0.0}
+    assert sorted(p.ndim for group in groups for p in group["params"]) == [1, 1, 1, 1, 2, 2]
 
 
 def test_frozen_parameters_are_left_out() -> None:
@@ -70,31 +59,37 @@ def test_frozen_parameters_are_left_out() -> None:
     assert sum(len(group["params"]) for group in groups) == 4
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_step_lowers_a_convex_loss(name: str) -> None:
-    weight = nn.Parameter(torch.ones(1, 1))
-    optimizer = build_optimizer(OPTIMIZERS[name].config(), [weight])
-    for _ in range(3):
-        optimizer.zero_grad()
-        weight.square().sum().backward()
-        optimizer.step()
-    assert abs(weight.item()) < 1.0
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if OPTIMIZERS[name].extra])
+def test_an_optimizer_without_its_package_names_the_extra(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    text = rf"^optimizer.name: {name} needs pytorch_optimizer; pip install 'hpo\[optim\]'$"
+    with pytest.raises(UsageError, match=text):
+        built(name)
+
+
+def test_settings_of_the_package_arrive_under_its_own_names() -> None:
+    group = built("schedule_free_sgd", momentum=0.5, warmup=0.3).param_groups[0]
+    assert (group["momentum"], group["warmup_steps"], group["lr"]) == (0.5, 3, 0.5)
+    group = built("adan", beta1=0.1, beta2=0.2, beta3=0.3).param_groups[0]
+    assert group["betas"] == (0.1, 0.2, 0.3)
 
 
 def test_settings_that_are_no_optimizer_are_refused() -> None:
     with pytest.raises(TypeError, match="no optimizer is built from Settings"):
-        build_optimizer(Settings(), network().parameters())
+        build_optimizer(Settings(), network(), n_steps=1)
 
 
 @pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"constant"}))
 def test_every_schedule_but_the_constant_one_is_built(name: str) -> None:
-    optimizer = build_optimizer(SgdConfig(), network().parameters())
+    optimizer = built("sgd")
     schedule = build_schedule(SCHEDULES[name].config(), optimizer, n_steps=10, direction="maximize")
     assert schedule is not None
 
 
 def test_the_constant_schedule_is_none() -> None:
-    optimizer = build_optimizer(SgdConfig(), network().parameters())
+    optimizer = built("sgd")
     config = SCHEDULES["constant"].config()
     assert build_schedule(config, optimizer, n_steps=10, direction="maximize") is None
 
@@ -139,7 +134,7 @@ def test_a_schedule_stays_at_its_end_beyond_the_last_step(config: Settings) -> N
 
 
 def test_a_schedule_scales_the_learning_rate_of_each_step() -> None:
-    optimizer = build_optimizer(SgdConfig(lr=0.5), [nn.Parameter(torch.ones(1, 1))])
+    optimizer = built("sgd", lr=0.5)
     config = CosineConfig(warmup=0.0, final=0.0)
     schedule = build_schedule(config, optimizer, n_steps=4, direction="minimize")
     assert schedule is not None
@@ -155,7 +150,7 @@ def test_a_schedule_scales_the_learning_rate_of_each_step() -> None:
 def test_a_plateau_lowers_the_rate_when_the_objective_stays_worse(
     direction: str, worse: float
 ) -> None:
-    optimizer = build_optimizer(SgdConfig(lr=1.0), [nn.Parameter(torch.ones(1, 1))])
+    optimizer = built("sgd", lr=1.0)
     config = PlateauConfig(factor=0.5, patience=1)
     schedule = build_schedule(config, optimizer, n_steps=4, direction=direction)  # type: ignore[arg-type]
     assert isinstance(schedule, ReduceLROnPlateau)

@@ -1,8 +1,9 @@
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -390,6 +391,17 @@ def test_a_family_takes_the_data_that_it_names() -> None:
     assert FAMILIES["any"].takes == ("features", "image")
 
 
+def test_a_family_of_texts_is_told_how_many_tokens_there_are() -> None:
+    @plugins.family("bag", takes=["text"])
+    def build(input_shape: Sequence[int], n_outputs: int, *, n_tokens: int, width: int = 3) -> str:
+        return f"{n_tokens} tokens, {width} wide"
+
+    family = FAMILIES["bag"]
+    assert set(family.config.model_fields) == {"family", "width"}
+    built = family.resolve()(family.config(), (4,), 2, n_tokens=9, padded=True)
+    assert built == "9 tokens, 3 wide"
+
+
 def test_a_source_has_splits_and_preparation_of_ours(make_config: MakeConfig) -> None:
     def load(rows: int = 20) -> RawData:
         x = torch.arange(2.0 * rows).view(rows, 2).numpy()
@@ -401,6 +413,75 @@ def test_a_source_has_splits_and_preparation_of_ours(make_config: MakeConfig) ->
     prepared = open_data(config).prepared
     assert prepared is not None
     assert prepared.n_rows == {"train": 30, "validation": 10, "test": 0}
+
+
+def test_a_source_that_fails_is_named_with_its_line(
+    make_config: MakeConfig, write: Callable[..., Path]
+) -> None:
+    text = """
+        import numpy as np
+        from lightning_modules import plugins
+
+        @plugins.source("mine")
+        def load(name: str = "nowhere.npy"):
+            return np.load(name)
+    """
+    load_plugin(str(write(text)))
+    told = r"^data source 'mine' \(mine\.py:7\): FileNotFoundError: .*nowhere\.npy.*; correct it"
+    with pytest.raises(PluginError, match=told) as raised:
+        open_data(make_config(data={"source": "mine"}))
+    assert isinstance(raised.value.__cause__, FileNotFoundError)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
+def test_a_source_may_return_a_pair(make_config: MakeConfig, kind: Callable[..., object]) -> None:
+    rows, labels = [[float(n)] for n in range(20)], ["a", "b"] * 10
+    plugins.source("mine")(lambda: (kind(rows), labels))
+    prepared = open_data(make_config(data={"source": "mine"})).prepared
+    assert prepared is not None
+    assert sum(prepared.n_rows.values()) == 20
+    assert prepared.train.x.shape[1:] == (1,)
+
+
+def test_a_file_that_a_source_reads_is_read_again_when_it_has_changed(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    def load(*, table: Path) -> tuple[list[list[float]], list[str]]:
+        rows = [[float(line)] for line in table.read_text().split()]
+        return rows, ["a", "b"] * (len(rows) // 2)
+
+    plugins.source("mine")(load)
+    config = make_config(data={"source": "mine", "table": str(tmp_path / "table.txt")})
+    found = []
+    for n_rows in (20, 40):
+        (tmp_path / "table.txt").write_text("\n".join(map(str, range(n_rows))))
+        prepared = open_data(config, cache=tmp_path / "cache").prepared
+        assert prepared is not None
+        found.append(sum(prepared.n_rows.values()))
+    assert found == [20, 40]
+
+
+def test_a_source_that_returns_no_rows_is_told_what_to_return(make_config: MakeConfig) -> None:
+    plugins.source("mine")(lambda: torch.zeros(3, 2))
+    told = r"data source 'mine': its function returned a Tensor; return \(x, y\), or hpo\.RawData"
+    with pytest.raises(PluginError, match=told):
+        open_data(make_config(data={"source": "mine"}))
+
+
+def test_a_data_module_that_fails_is_named_with_its_line(
+    make_config: MakeConfig, write: Callable[..., Path]
+) -> None:
+    text = """
+        import pytorch_lightning as pl
+
+        class Mine(pl.LightningDataModule):
+            def setup(self, stage):
+                self.rows = {}["train"]
+    """
+    load_plugin(str(write(text)))
+    told = r"^data source 'Mine' \(mine\.py:6\): KeyError: 'train'; correct it"
+    with pytest.raises(PluginError, match=told):
+        open_data(make_config(data={"source": "Mine"}, trainer={"max_epochs": 1}))
 
 
 def test_a_metric_may_be_the_objective(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -192,6 +192,24 @@ def test_a_whole_module_is_scored_by_its_own_steps(
         score(config, tmp_path / "best.ckpt", split="test")
 
 
+class WithTest(Whole):
+    """One that logs in its test what tutorials log there."""
+
+    def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        self.log("test_loss", nn.functional.cross_entropy(self.net(batch[0]), batch[1]))
+        self.log("test_other", 1.0)
+
+
+def test_what_a_test_logs_is_known_by_the_objectives_name(
+    whole: dict[str, Any], make_config: MakeConfig, tmp_path: Path
+) -> None:
+    plugins.lightning_module("WithTest")(WithTest)
+    config = make_config(**{**whole, "model": {"family": "WithTest"}})
+    train(config, tmp_path)
+    scores = score(config, tmp_path / "best.ckpt", split="test").metrics
+    assert set(scores) == {"val_loss", "test_other"}
+
+
 def test_what_several_processes_trained_is_scored_by_one(
     whole: dict[str, Any], make_config: MakeConfig, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from lightning_modules.task import (
     CLASS_LOSSES,
     KINDS,
+    LABEL_LOSSES,
     METRICS,
     NUMBER_LOSSES,
     TASKS,
@@ -21,7 +22,7 @@ def test_every_kind_is_registered_under_the_name_in_its_config() -> None:
     assert [entry.config().model_dump()["kind"] for entry in TASKS.values()] == list(KINDS)
 
 
-@pytest.mark.parametrize("losses", [CLASS_LOSSES, NUMBER_LOSSES])
+@pytest.mark.parametrize("losses", [CLASS_LOSSES, LABEL_LOSSES, NUMBER_LOSSES])
 def test_every_loss_is_registered_under_the_name_in_its_config(losses: Any) -> None:
     assert [entry.config().name for entry in losses.values()] == list(losses)
 
@@ -55,6 +56,21 @@ def test_the_bend_of_the_huber_loss_is_positive() -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_classes_are_balanced_once(kind: str) -> None:
+    adapter = TypeAdapter(TASKS[kind].config)
+    assert adapter.validate_python({"sampling": "balanced"}).model_dump()["sampling"] == "balanced"
+    assert "sampling" not in adapter.validate_python({}).model_dump()
+    with pytest.raises(ValidationError, match="sampling: class_weights balance the classes alrea"):
+        adapter.validate_python({"sampling": "balanced", "class_weights": "balanced"})
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "regression", "forecasting"])
+def test_only_classes_are_sampled(kind: str) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        TypeAdapter(TASKS[kind].config).validate_python({"sampling": "balanced"})
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_class_weights_are_a_closed_choice(kind: str) -> None:
     with pytest.raises(ValidationError, match="'none' or 'balanced'"):
         TypeAdapter(TASKS[kind].config).validate_python({"class_weights": "auto"})

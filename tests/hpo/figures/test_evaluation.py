@@ -20,6 +20,11 @@ RESIDUALS = {
     "largest": [[3.0, 7.0]],
 }
 
+STEPS = [
+    {"name": f"step {i}", "metrics": {"rmse": i + 2.0, "mae": i + 1.0}, "residuals": None}
+    for i in range(3)
+]
+
 
 def words(picture: str) -> list[str]:
     """Return the texts that stand in a picture; it must be XML to be read."""
@@ -32,13 +37,20 @@ def test_a_classification_has_four_pictures_and_a_regression_one(
     assert list(draw(of_classes(["a", "b"]))) == ["confusion", "roc", "pr", "reliability"]
     assert list(draw(make_evaluation(residuals=RESIDUALS))) == ["residuals"]
     assert draw(make_evaluation()) == {}
-    assert set(FIGURES) == {"confusion", "roc", "pr", "reliability", "residuals"}
+    targets = [{"name": name, "metrics": {}, "residuals": RESIDUALS} for name in "abc"]
+    assert list(draw(make_evaluation(per_target=targets))) == ["residuals"]
+    steps = {"task": "forecasting", "residuals": RESIDUALS, "per_target": STEPS}
+    assert list(draw(make_evaluation(**steps))) == ["residuals", "steps"]
+    assert set(FIGURES) == {"confusion", "roc", "pr", "reliability", "residuals", "steps"}
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 100])
 def test_every_picture_asks_a_question_and_answers_it(of_classes, make_evaluation, n: int) -> None:
     pictures = draw(of_classes([f"kind {i}" for i in range(n)]))
     pictures |= draw(make_evaluation(residuals=RESIDUALS))
+    targets = [{"name": f"t{i}", "metrics": {}, "residuals": RESIDUALS} for i in range(n)]
+    pictures["several"] = draw(make_evaluation(per_target=targets))["residuals"]
+    pictures |= draw(make_evaluation(task="forecasting", per_target=STEPS * n))
     for picture in pictures.values():
         title, about, answer, *_ = words(picture)
         assert "?" in title
@@ -51,8 +63,11 @@ def test_every_picture_asks_a_question_and_answers_it(of_classes, make_evaluatio
 
 
 @pytest.mark.parametrize("n", [2, 3, 20, 21, 100, 300])
-def test_everything_lies_inside_the_picture(of_classes, n: int) -> None:
-    for picture in draw(of_classes([f"a very long name of a kind {i}" for i in range(n)])).values():
+def test_everything_lies_inside_the_picture(of_classes, make_evaluation, n: int) -> None:
+    names = [f"a very long name of a kind {i}" for i in range(n)]
+    targets = [{"name": name * 4, "metrics": {}, "residuals": RESIDUALS} for name in names]
+    several = draw(make_evaluation(task="forecasting", per_target=targets))
+    for picture in [*draw(of_classes(names)).values(), *several.values()]:
         root = ElementTree.fromstring(picture)
         width, height = (float(root.get(key) or 0) for key in ("width", "height"))
         for one in root.iter(f"{SVG}text"):
@@ -73,6 +88,22 @@ def test_the_cells_of_many_classes_hold_no_numbers(of_classes, n: int, numbers: 
     picture = draw(of_classes([f"kind {i}" for i in range(n)]))["confusion"]
     assert (words(picture).count("8") == n) is numbers
     assert ("kind 0 taken for kind 1: 2 of 10" in picture) is (n < 60)
+
+
+def test_every_target_has_its_panel_up_to_eight(make_evaluation) -> None:
+    targets = [{"name": f"t{i}", "metrics": {}, "residuals": RESIDUALS} for i in range(9)]
+    texts = words(draw(make_evaluation(per_target=targets))["residuals"])
+    assert [one for one in texts if one.startswith("t")] == [
+        "tiny, trial 3, test: 1,234 rows",
+        *(word for i in range(8) for word in [f"t{i}", "true"]),
+    ]
+    assert "8 of 9 targets, each in its own units." in texts
+
+
+def test_the_errors_of_a_forecast_stand_by_step(make_evaluation) -> None:
+    picture = draw(make_evaluation(task="forecasting", per_target=STEPS))["steps"]
+    assert words(picture)[2] == "rmse 2 one step ahead, 4 at step 3."
+    assert picture.count("<circle") == 6
 
 
 def test_the_most_frequent_confusions_are_said_in_words(of_classes) -> None:

@@ -40,6 +40,24 @@ def test_arrays_tensors_tables_and_lists_are_taken(x: Any, y: Any) -> None:
     assert list(raw.y) == [0.0, 1.0, 2.0, 3.0]
 
 
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_sequences_of_different_lengths_are_a_list_of_arrays(kind: Any) -> None:
+    rows = [kind([[1.0, 2.0]]), kind([[3.0, 4.0], [5.0, 6.0]]), kind([[7.0, 8.0]])]
+    give_arrays("a", rows, [1, 2, 3])
+    x = load(ArraysConfig(name="a"), task_kind="regression").x
+    assert [np.asarray(row).tolist() for row in x] == [row.tolist() for row in rows]
+    give_arrays("b", rows[::2], [1, 2])
+    assert load(ArraysConfig(name="b"), task_kind="regression").x.shape == (2, 1, 2)
+
+
+def test_texts_and_sequences_of_one_length_are_taken() -> None:
+    give_arrays("a", torch.ones(4, 3, 2), np.arange(4))
+    assert load(ArraysConfig(name="a"), task_kind="regression").x.shape == (4, 3, 2)
+    for name, texts in (("b", ["one", "two"]), ("c", pd.Series(["one", "two"]))):
+        give_arrays(name, texts, [1, 2])
+        assert list(load(ArraysConfig(name=name), task_kind="regression").x) == ["one", "two"]
+
+
 def test_a_later_change_of_the_given_array_does_not_arrive() -> None:
     x, y, images = np.ones((4, 2)), np.arange(4), torch.ones(4, 1, 2, 2)
     give_arrays("a", x, y)
@@ -72,12 +90,8 @@ def test_a_given_test_split_is_the_official_one() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (
-            np.ones((4, 2, 2)),
-            np.ones(4),
-            r"x has shape \(4, 2, 2\), without a channel axis; give x\[:, N",
-        ),
-        (np.ones(4), np.ones(4), r"x has shape \(4,\); \(rows, features\) or"),
+        (np.ones((4, 2, 2, 1, 1)), np.ones(4), r"x has shape \(4, 2, 2, 1, 1\); \(rows, feat"),
+        (np.ones(4), np.ones(4), r"x has shape \(4,\); \(rows, features\), sequences"),
         (np.ones((4, 2)), np.ones((4, 1)), r"y has shape \(4, 1\); one value per row"),
         (np.ones((4, 2)), np.ones(3), "x has 4 rows and y has 3"),
         ([[1], [1, 2]], [1, 2], "is no array: .*; give rows of equal length"),

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightning_modules.data.batches import EVALUATION_BATCH, Batches, BatchesState
+from lightning_modules.data.batches import EVALUATION_BATCH, Batches, BatchesState, EpochOrder
 
 
 def shuffled(n: int = 10, batch_size: int = 3, seed: int = 0) -> Batches:
@@ -135,3 +135,86 @@ def test_rows_that_do_not_reach_every_process_are_refused(n: int, batch_size: in
     rows = torch.arange(n)
     with pytest.raises(ValueError, match="2 rows cannot be shared by 3"):
         Batches(rows[:, None], rows, batch_size=batch_size, shuffle=True, seed=0, share=(0, 3))
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([0, 0, 0, 0, 1, 2]), min_size=3, max_size=40),
+    st.integers(0, 3),
+    st.integers(0, 9),
+)
+def test_balanced_epochs_have_as_many_rows_of_each_class_and_use_each_as_often(
+    labels: list[int], epoch: int, seed: int
+) -> None:
+    classes = torch.tensor(labels)
+    order = EpochOrder(len(labels), shuffle=True, seed=seed, classes=classes)
+    order.set_epoch(epoch)
+    rows = order.rows()
+    assert len(rows) == len(labels)
+    drawn = [int((classes[rows] == c).sum()) for c in classes.unique()]
+    assert max(drawn) - min(drawn) <= 1
+    times = torch.bincount(rows, minlength=len(labels))
+    for c in classes.unique():
+        assert int(times[classes == c].max() - times[classes == c].min()) <= 1
+    assert torch.equal(rows, order.rows())
+
+
+def test_balanced_epochs_differ_and_mix_their_classes() -> None:
+    classes = torch.tensor([0] * 90 + [1] * 10)
+    batches = Batches(
+        torch.arange(100.0)[:, None], classes, batch_size=20, shuffle=True, seed=0, balanced=True
+    )
+    seen = []
+    for epoch in range(3):
+        batches.sampler.set_epoch(epoch)
+        parts = list(batches)
+        assert all(3 <= int(y.sum()) <= 17 for _, y in parts)
+        seen.append(torch.cat([x[:, 0] for x, _ in parts]))
+    assert not torch.equal(seen[0], seen[1])
+    assert len(torch.cat(seen).unique()) > 75  # rows that one epoch leaves out come in another
+
+
+def test_balanced_batches_go_on_where_they_stood() -> None:
+    x, y = torch.arange(30.0)[:, None], torch.tensor([0] * 24 + [1] * 6)
+
+    def made() -> Batches:
+        return Batches(x, y, batch_size=8, shuffle=True, seed=3, balanced=True)
+
+    whole, part, rest = list(made()), made(), made()
+    first = next(iter(part))
+    rest.load_state_dict(part.state_dict())
+    together = torch.cat([first[0], *(x for x, _ in rest)])
+    assert torch.equal(together, torch.cat([x for x, _ in whole]))
+
+
+class Seeds:
+    """An augmentation that only notes its seeds."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(
+        self, x: torch.Tensor, y: torch.Tensor, *, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.seen.append(seed)
+        return x, y
+
+
+def seeds(*, number: int = 0, seed: int = 0, rank: int = 0, shuffle: bool = True) -> list[int]:
+    """Return the seeds that the batches of an epoch are augmented with."""
+    augment, rows = Seeds(), torch.arange(20)
+    batches = Batches(
+        rows, rows, batch_size=4, shuffle=shuffle, seed=seed, share=(rank, 2), augment=augment
+    )
+    epoch(batches, number)
+    return augment.seen
+
+
+def test_every_batch_of_every_epoch_and_process_is_augmented_with_a_seed_of_its_own() -> None:
+    found = [*seeds(), *seeds(number=1), *seeds(seed=1), *seeds(rank=1)]
+    assert len(set(found)) == len(found) == 20
+    assert seeds(number=1) == seeds(number=1)
+
+
+def test_rows_that_come_in_order_are_never_augmented() -> None:
+    assert seeds(shuffle=False) == []

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lightning_modules.data.config import CsvConfig, PrepareConfig
-from lightning_modules.data.prepare import TablePreparation, fit_preparation
+from lightning_modules.data.prepare import fit_preparation
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.data.split import make_split
+from lightning_modules.data.table_preparation import TablePreparation
 from lightning_modules.data.target import NumberTarget, fit_target
 from lightning_modules.errors import DataError
 

@@ -1,11 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_modules.data.arrays import give_arrays
 from lightning_modules.data.config import (
+    ArraysConfig,
     BreastCancerConfig,
     DiabetesConfig,
     DigitsConfig,
@@ -115,7 +118,47 @@ def test_a_users_binary_task_has_one_output_and_a_regression_no_counts() -> None
     x, y = torch.zeros(4, 1, 2, 2), torch.tensor([0, 1, 1, 0])
     assert facts([x, y], kind="binary").n_outputs == 1
     assert facts((x, y), kind="binary").class_counts == [2, 2]
-    assert facts((x, y.float()), kind="regression") == DataFacts(input_shape=(1, 2, 2), n_outputs=1)
+    assert facts((x, y.float()), kind="regression") == DataFacts(
+        input_shape=(1, 2, 2), n_outputs=1, input_kind="image"
+    )
+
+
+def test_a_users_labels_are_counted_and_several_numbers_have_an_output_each() -> None:
+    x, y = torch.zeros(4, 3), torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    found = facts([x, y], kind="multilabel")
+    assert (found.n_outputs, found.label_counts) == (2, [[3, 1], [1, 3]])
+    assert facts([x, 7 * y], kind="regression").n_outputs == 2
+
+
+def test_statistics_of_several_targets_alone_hold_their_names_and_scales() -> None:
+    x = np.arange(60.0).reshape(30, 2)
+    y = x * [1, 10]
+    give_arrays("facts of several", x, pd.DataFrame(y, columns=["low", "high"]))
+    data = prepare_task(ArraysConfig(name="facts of several"), task_kind="regression")
+    found = facts_of_fitted(data.fitted, "regression")
+    assert found == facts_of(data)
+    assert (found.n_outputs, found.target_names) == (2, ["low", "high"])
+    rows = found.in_units(data.train.y)
+    assert float(rows[:, 1].mean()) == pytest.approx(10 * (float(rows[:, 0].mean()) + 1), rel=1e-4)
+
+
+def test_whole_numbers_over_steps_are_text_and_numbers_in_channels_are_sequences() -> None:
+    y = torch.tensor([0, 1, 2, 0])
+    first, second = torch.tensor([[4, 2, 0]] * 4), torch.tensor([[9, 2, 0]] * 4)
+    text = facts((first, y), (second, y))
+    assert (text.input_kind, text.n_tokens, text.padded) == ("text", 10, True)
+    sequence = facts((torch.zeros(4, 5, 2), y))
+    assert (sequence.input_kind, sequence.n_tokens, sequence.padded) == ("sequence", None, False)
+    assert facts((torch.zeros(4, 5), y)).input_kind == "features"
+
+
+def test_blank_rows_are_of_real_steps_alone() -> None:
+    text = DataFacts(input_shape=(3,), n_outputs=2, input_kind="text", n_tokens=5, padded=True)
+    assert torch.equal(text.blank(2), torch.ones(2, 3, dtype=torch.int64))
+    padded = DataFacts(input_shape=(3, 2), n_outputs=2, input_kind="sequence", padded=True)
+    assert padded.blank(1).tolist() == [[[0, 1], [0, 1], [0, 1]]]
+    image = DataFacts(input_shape=(1, 2, 2), n_outputs=2, input_kind="image")
+    assert torch.equal(image.blank(2), torch.zeros(2, 1, 2, 2))
 
 
 @pytest.mark.parametrize(
@@ -141,6 +184,13 @@ def test_a_users_binary_task_has_one_output_and_a_regression_no_counts() -> None
             "binary",
             "3 classes; set task.kind: multiclass",
         ),
+        (
+            [(torch.zeros(2, 3), torch.tensor([[0, 1], [1, 0]]))],
+            "multilabel",
+            r"targets are torch.int64 of shape \(2, 2\); a multilabel task needs floats of 0 or 1",
+        ),
+        ([(torch.zeros(1, 3), torch.tensor([[0.5, 1]]))], "multilabel", "needs floats of 0 or 1"),
+        ([(torch.zeros(1, 3), torch.zeros(1, 2, 2))], "regression", r"needs \(rows,\) or \(rows"),
     ],
 )
 def test_batches_that_do_not_fit_the_task_are_refused(

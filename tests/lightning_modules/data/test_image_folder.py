@@ -7,8 +7,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 from lightning_modules.data.config import ImageFolderConfig
+from lightning_modules.data.decoding import SUFFIXES
 from lightning_modules.data.frames import Array
-from lightning_modules.data.image_folder import SUFFIXES, list_images, load_image_folder
+from lightning_modules.data.image_folder import list_images, load_image_folder
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.data.raw import load
 from lightning_modules.errors import DataError
@@ -21,7 +22,7 @@ def picture(path: Path, color: object = (255, 0, 0), size: tuple[int, int] = (8,
     return path
 
 
-def classes(folder: Path, n: int = 3, **options: int | str) -> ImageFolderConfig:
+def classes(folder: Path, n: int = 3, **options: int | str | bool) -> ImageFolderConfig:
     for i in range(n):
         picture(folder / "red" / f"{i}.png", (255, 0, i))
         picture(folder / "blue" / f"{i}.png", (i, 0, 255))
@@ -130,7 +131,7 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b"", "bad.png: cannot be decoded: it is none of PNG, JPEG"),
-        (b"GIF89a", "cannot be decoded: .*; replace or remove it"),
+        (b"GIF89a", "cannot be decoded: .*; replace or remove it, or set data.skip_unreadable"),
         (b"<svg/>", "it is none of PNG, JPEG, BMP, GIF, WEBP; replace or remove it"),
     ],
 )
@@ -150,6 +151,30 @@ def test_an_image_that_is_cut_off_is_named(tmp_path: Path) -> None:
     data = (tmp_path / "red" / "cut.png").read_bytes()
     (tmp_path / "red" / "cut.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=r"cut.png: cannot be decoded: .*truncated"):
+        load_image_folder(config)
+
+
+def test_images_that_cannot_be_decoded_are_left_out_and_counted_if_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = load_image_folder(classes(tmp_path))
+    for name in ("00", "2x"):
+        (tmp_path / "red" / f"{name}.png").write_bytes(b"no image")
+    config = classes(tmp_path, skip_unreadable=True)
+    raw = load_image_folder(config)
+    assert np.array_equal(raw.x, whole.x)
+    assert list(raw.y) == list(whole.y)
+    (warning,) = caplog.messages
+    assert warning.startswith("2 of 8 images cannot be decoded and are left out; the first is ")
+    assert warning.endswith("00.png")
+    assert load_image_folder(classes(tmp_path / "b", skip_unreadable=True)).x.shape[0] == 6
+
+
+def test_a_folder_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "red").mkdir()
+    (tmp_path / "red" / "a.png").write_bytes(b"no image")
+    config = ImageFolderConfig(path=str(tmp_path), skip_unreadable=True)
+    with pytest.raises(DataError, match=r"a.png: cannot be decoded, nor can any other"):
         load_image_folder(config)
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lightning_modules.data.columns import CategoryColumn, NumericColumn
 from lightning_modules.data.config import PrepareConfig
-from lightning_modules.data.prepare import TablePreparation, fit_preparation
+from lightning_modules.data.prepare import fit_preparation
+from lightning_modules.data.table_preparation import TablePreparation
 from lightning_modules.errors import DataError
 
 FRAME = pd.DataFrame(

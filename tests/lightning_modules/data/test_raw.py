@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lightning_modules.data.config import SOURCES, Source, SourceConfig
+from lightning_modules.data.kinds import ragged
 from lightning_modules.data.raw import RawData, load, loader_of
 from lightning_modules.errors import DataError, PluginError
 
@@ -59,7 +60,27 @@ def test_a_text_column_that_its_source_calls_categorical_is_not_judged_again() -
     [
         (table(0), np.zeros(0), "regression", "g: has no rows"),
         (table(2), np.zeros(3), "regression", "x has 2 rows and y has 3"),
-        (np.zeros((2, 3, 4)), np.zeros(2), "regression", r"x has shape \(2, 3, 4\); \(rows, feat"),
+        (np.zeros((2, 3, 4, 1, 1)), np.zeros(2), "regression", r"x has shape \(2, 3, 4, 1, 1\); "),
+        (np.zeros((2, 0, 4)), np.zeros(2), "regression", "g: row 1 has no steps; remove the row"),
+        (np.zeros((2, 3, 0)), np.zeros(2), "regression", "row 1 has 0 channels; expected at least"),
+        (
+            np.array([[[1.0]], [[np.inf]]]),
+            np.zeros(2),
+            "regression",
+            "g: row 2 has an infinite number; correct or remove it",
+        ),
+        (
+            ragged([np.zeros((2, 1)), np.zeros((3, 2))]),
+            np.zeros(2),
+            "regression",
+            "g: row 2 has 2 channels; expected 1",
+        ),
+        (
+            ragged([np.zeros((2, 1)), np.array([["a"]])]),
+            np.zeros(2),
+            "regression",
+            r"g: row 2 is <U1 of shape \(1, 1\); a sequence is numbers of shape \(steps, ch",
+        ),
         (
             np.zeros((2, 1, 2, 2), dtype=object),
             np.zeros(2),

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import CsvConfig, DigitsConfig, IrisConfig, WineConfig
 from lightning_modules.data.fingerprint import fingerprint_split
+from lightning_modules.data.kinds import ragged
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.data.raw import RawData, load
 from lightning_modules.data.repeats import Cut, connected, cut, equal_rows
@@ -97,6 +98,14 @@ def test_images_are_compared_by_their_pixels() -> None:
     images[1, 0, 2, 2] = 1
     assert equal_rows(images).tolist() == [0, 1, 0]
     assert equal_rows(pd.DataFrame({"a": [0.0, -0.0, np.nan, np.nan]})).tolist() == [0, 0, 1, 1]
+
+
+def test_sequences_are_compared_by_their_steps_and_texts_by_their_words() -> None:
+    first, longer = np.array([[1.0, 2.0]]), np.array([[1.0, 2.0], [0.0, 0.0]])
+    assert equal_rows(ragged([first, longer, first.copy()])).tolist() == [0, 1, 0]
+    assert equal_rows(np.zeros((3, 2, 2))).tolist() == [0, 0, 0]
+    texts = np.array(["one", "two", None, "one", None], dtype=object)
+    assert equal_rows(texts).tolist() == [0, 1, 2, 0, 2]
 
 
 def test_dropping_leaves_out_rows_of_equal_features_and_target(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from lightning_modules.data.config import (
     BreastCancerConfig,
@@ -90,14 +92,13 @@ def test_ids_may_be_categories_when_they_are_listed(tmp_path: Path) -> None:
         ("", "is empty"),
         ("a,y\n", "has a header but no rows"),
         (b"a,y\n\0\0,1\n", "is no text: byte 5 is zero"),
-        (b"PK\x03\x04", "is a zip or Excel file; save the sheet as CSV"),
+        (b"PK\x03\x04", "is a zip archive or an Excel file; unpack it, or save the sheet"),
         ("a,y\n1,2\n\n1,2,3\n", "line 4 has 3 fields, the header has 2; put quotes"),
         ("a,y\n1\n", "line 2 has 1 fields, the header has 2"),
         ("a,a,y\n1,2,3\n", "column 'a' stands twice"),
         ("a,yy\n1,2\n", "data.target: no column 'y'; did you mean 'yy'?"),
         ("a,b\n1,2\n", "data.target: no column 'y'; known: a, b"),
         (",a,y\n0,1,2\n", r"column 1 has no name: a row number\?; .* \['Unnamed: 0'\]"),
-        ("y\n1\n", "no feature column is left"),
         ("a,b,y\n1,,2\n", "column 'b' has no values; name it in data.ignore"),
         ('a,y\n"1\n",2\n' + "1,2\n" * 20 + "l,2\n", "'a' holds numbers, but line 24 has 'l'; corr"),
         ('a,y\n"1,2\n', "line 2 has 1 fields"),
@@ -123,7 +124,6 @@ def test_a_file_that_is_no_table_is_refused_with_the_place(
         (["y"], [], "data.ignore: 'y' is the target"),
         ([], ["y"], "data.categorical: 'y' is the target"),
         (["a"], ["a"], "data.categorical: 'a' is in data.ignore too"),
-        (["a", "b"], [], "no feature column is left; shorten data.ignore"),
     ],
 )
 def test_names_that_fit_no_column_are_refused(
@@ -200,3 +200,60 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             load(ParquetConfig(path=str(path), target="y"), task_kind="binary")
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"ignore": ["a"]}, "shorten data.ignore"),
+        ({"split": "time", "time": "a"}, "set data.use_split_column"),
+    ],
+)
+def test_a_table_without_a_column_to_predict_from_is_refused(
+    tmp_path: Path, settings: dict[str, Any], hint: str
+) -> None:
+    path = csv(tmp_path, "a,y\n1,2\n2,3\n")
+    config = CsvConfig(path=str(path), target="y", **settings)
+    with pytest.raises(DataError, match=f"no feature column is left; {hint}"):
+        load(config, task_kind="regression")
+
+
+TEXTS = "word,y,k\n007,a,1\nsome text,b,2\n,a,3\nlast one,b,4\n7,a,5\n8,b,6\n"
+
+
+def test_a_column_of_texts_is_the_input_as_it_stands(tmp_path: Path) -> None:
+    config = CsvConfig(path=str(csv(tmp_path, TEXTS)), target="y", text="word")
+    raw = load(config, task_kind="binary")
+    assert list(raw.x) == ["007", "some text", None, "last one", "7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text": "wort"}, "data.text: no column 'wort'; did you mean 'word'"),
+        ({"text": "y"}, "data.text: 'y' is data.target too; name another"),
+        (
+            {"text": "word", "split": "time", "time": "word"},
+            "data.text: 'word' is data.time too",
+        ),
+    ],
+)
+def test_a_column_of_texts_that_cannot_be_one_is_refused(
+    tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    config = CsvConfig(path=str(csv(tmp_path, TEXTS)), target="y", **settings)
+    with pytest.raises(DataError, match=message):
+        load_csv(config)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ignore": ["k"]},
+        {"categorical": ["k"]},
+        {"split": "time", "time": "k", "use_split_column": True},
+    ],
+)
+def test_beside_texts_no_column_is_read(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"data\.text alone is read; remove this"):
+        CsvConfig(path="p", target="y", text="word", **settings)

@@ -7,10 +7,12 @@ import torch
 from sklearn import metrics as sk
 from torch import Tensor
 
-from lightning_modules.evaluation.examine import NO_CLASSES, ONE_CLASS, OWN_MODULE, examine
+from lightning_modules.evaluation.examine import ONE_CLASS, OWN_MODULE, examine
 from lightning_modules.evaluation.examine import examine_logged as logged
 from lightning_modules.evaluation.findings import Findings
+from lightning_modules.evaluation.numbers import NO_CLASSES
 from lightning_modules.metrics import compute, metrics_of
+from lightning_modules.task import KINDS, METRICS, Metric
 
 NAMES = ["ant", "bee", "cow", "dog"]
 
@@ -36,6 +38,17 @@ def numbers() -> tuple[Tensor, Tensor]:
     return outputs, targets
 
 
+def labels(n_rows: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    targets = torch.randint(0, 2, (n_rows, 3), generator=generator)
+    return 0.6 * torch.rand(n_rows, 3, generator=generator) + 0.4 * targets, targets
+
+
+def several() -> tuple[Tensor, Tensor]:
+    outputs, targets = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(4))
+    return outputs * torch.tensor([1.0, 100.0]), targets * torch.tensor([1.0, 100.0]) + 5
+
+
 def nulls(value: Any, path: str = "") -> Iterator[str]:
     if value is None:
         yield path
@@ -57,6 +70,16 @@ CASES = {
     "numbers": lambda: found_of("regression", *numbers()),
     "equal numbers": lambda: found_of("regression", torch.zeros(3), torch.zeros(3)),
     "one number": lambda: found_of("regression", torch.tensor([1.0]), torch.tensor([2.0])),
+    "labels": lambda: found_of("multilabel", *labels(50), classes=["hot", "wet", "windy"]),
+    "rare labels": lambda: found_of(
+        "multilabel", torch.full((4, 2), 0.4), torch.tensor([[0, 1], [0, 1], [0, 1], [1, 1]])
+    ),
+    "labels of one kind": lambda: found_of(
+        "multilabel", torch.full((3, 2), 0.4), torch.ones(3, 2).long()
+    ),
+    "several numbers": lambda: found_of("regression", *several(), classes=["up", "down"]),
+    "several, one of them equal": lambda: found_of("regression", several()[0], torch.ones(60, 2)),
+    "steps": lambda: found_of("forecasting", *several()),
     "logged": lambda: logged({"val_acc": 0.5, "val_loss": float("nan")}),
 }
 
@@ -139,10 +162,74 @@ def test_an_interval_stands_around_each_metric() -> None:
             assert low <= value <= high or name == "ece"  # resamples look worse calibrated
 
 
-def test_a_metric_of_a_plugin_is_measured_without_an_interval() -> None:
-    found = found_of("regression", *numbers(), metrics={"mine": 3.0, "mae": 1.0})
-    assert (found.metrics["mine"], found.ci95["mine"]) == (3.0, None)
-    assert found.null_because["ci95.mine"] == "only the metrics of hpo itself are resampled"
+def test_what_is_no_metric_is_told_without_an_interval() -> None:
+    found = found_of("regression", *numbers(), metrics={"loss": 3.0, "mae": 1.0})
+    assert (found.metrics["loss"], found.ci95["loss"]) == (3.0, None)
+    assert found.null_because["ci95.loss"] == "only metrics are resampled"
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression"])
+def test_a_metric_of_a_plugin_has_an_interval(registries: None, kind: str) -> None:
+    mine = Metric(direction="minimize", kinds=KINDS, compute=lambda o, t: float(t.float().mean()))
+    METRICS.register("mine")(mine)
+    outputs, targets = {"multiclass": guesses(60, 3), "multilabel": labels(60)}.get(kind, several())
+    found = found_of(kind, outputs, targets)
+    low, high = found.ci95["mine"] or (0, 0)
+    assert low < float(targets.float().mean()) < high
+
+
+def test_the_table_of_labels_agrees_with_scikit_learn() -> None:
+    outputs, targets = labels(50)
+    found = found_of("multilabel", outputs, targets, classes=["hot", "wet", "windy"])
+    report = sk.classification_report(
+        targets, outputs > 0.5, target_names=found.classes, output_dict=True, zero_division=0
+    )
+    for one in found.per_class or []:
+        expected = report[one.name]
+        scores = {"precision": one.precision, "recall": one.recall, "f1-score": one.f1}
+        assert {**scores, "support": one.rows} == pytest.approx(expected)
+    areas = [curve.area for curve in found.roc or []]
+    assert sum(areas) / 3 == pytest.approx(found.metrics["roc_auc"], abs=1e-5)
+    assert sum(one.rows for one in found.reliability or []) == 150
+
+
+def test_a_label_that_all_rows_have_has_no_curve() -> None:
+    found = CASES["rare labels"]()
+    assert [curve.name for curve in found.roc or []] == ["0"]
+    found = CASES["labels of one kind"]()
+    assert (found.roc, found.pr, found.metrics["roc_auc"]) == (None, None, None)
+    assert found.null_because["confusion"] == "a row has any number of labels"
+
+
+def test_each_of_several_numbers_has_its_figures() -> None:
+    found, (outputs, targets) = CASES["several numbers"](), several()
+    each = found.per_target or []
+    assert [one.name for one in each] == ["up", "down"]
+    rmses = [sk.root_mean_squared_error(t, o) for o, t in zip(outputs.T, targets.T, strict=True)]
+    assert [one.metrics["rmse"] for one in each] == pytest.approx(rmses)
+    assert found.metrics["rmse"] == pytest.approx(sum(rmses) / 2)
+    assert found.residuals is None
+    assert [one.residuals is None for one in each] == [False, False]
+
+
+def test_the_steps_of_a_forecast_have_their_errors_and_share_their_residuals() -> None:
+    found, (outputs, targets) = CASES["steps"](), several()
+    each = found.per_target or []
+    assert [one.name for one in each] == ["step 1", "step 2"]
+    assert found.residuals is not None
+    assert found.residuals.mean == pytest.approx(float((outputs - targets).double().mean()))
+    assert {one.residuals for one in each} == {None}
+
+
+def test_intervals_of_forecasts_know_that_neighbours_have_steps_in_common() -> None:
+    noise = torch.randn(40, 10, generator=torch.Generator().manual_seed(0))
+    outputs = noise.repeat_interleave(10, 0)
+    targets = torch.zeros_like(outputs)
+    widths = []
+    for kind in ("regression", "forecasting"):
+        low, high = found_of(kind, outputs, targets).ci95["mae"] or (0, 0)
+        widths.append(high - low)
+    assert widths[1] > 2 * widths[0]
 
 
 def test_residuals_say_how_predictions_lie_about_targets() -> None:
