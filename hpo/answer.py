@@ -57,6 +57,10 @@ def answer_error(error: HpoError, *, as_json: bool) -> None:
     answer(json.dumps(envelope, ensure_ascii=False, indent=2))
 
 
+UNCUT = 10_000
+"""The width of a table that no person looks at, in characters."""
+
+
 def answer_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; numbers-like columns are the caller's to align by their text."""
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -64,7 +68,7 @@ def answer_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None
         table.add_column(heading, no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    width = None if sys.stdout.isatty() else 240
+    width = None if sys.stdout.isatty() else UNCUT
     Console(width=width, highlight=False, markup=False).print(table)
 
 

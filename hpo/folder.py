@@ -1,8 +1,10 @@
 """Make a study's folder, or check that a folder was made with the same study."""
 
 import json
+import os
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hpo.environment import freeze
@@ -12,6 +14,8 @@ from hpo.layout import StudyFolder
 from hpo.nodes import RESERVED
 from hpo.records import hash_changes, now_utc
 from hpo.spec import StudySpec, load_study
+from lightning_modules.data.config import SOURCES
+from lightning_modules.durable import file_sha256
 from lightning_modules.plugins import loaded_plugins
 
 FREE = (
@@ -36,6 +40,7 @@ def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str |
             "space_sha256": spec.space.sha256(),
             **data,
             "plugins": _plugin_hashes(),
+            "files": _file_hashes(spec),
             "changes": [],
             "created_utc": now_utc(),
         },
@@ -72,19 +77,22 @@ def refuse(folder: StudyFolder, found: Sequence[str]) -> None:
 def record_changes(
     folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None], found: Sequence[str]
 ) -> list[str]:
-    """Record changes that were allowed, and changed code of plugins, which always is.
+    """Record changes that were allowed, and those of the user's own code and of files it reads.
 
     Returns what was recorded, for the user to know.
     """
-    stored, plugins = _stored(folder), _plugin_hashes()
-    known = stored["plugins"].values()
+    stored, plugins, files = _stored(folder), _plugin_hashes(), _file_hashes(spec)
+    known, before = stored["plugins"].values(), stored.get("files", files)
     names = [name for name, digest in plugins.items() if digest not in known]
+    other = [name for name, digest in files.items() if before.get(name, digest) != digest]
     changed = [*found, *(f"plugin {name}: its code" for name in names)]
+    changed += [f"file {name}: its content" for name in other]
     if not changed:
         return []
     changes = [*stored["changes"], {"utc": now_utc(), "what": changed}]
     hashes = {"space_sha256": spec.space.sha256(), **data}
-    write_json(folder.fingerprint, {**stored, **hashes, "plugins": plugins, "changes": changes})
+    own = {"plugins": plugins, "files": files}
+    write_json(folder.fingerprint, {**stored, **hashes, **own, "changes": changes})
     write_text(folder.study_file, spec.text())
     return changed
 
@@ -138,3 +146,14 @@ def _short(value: Any) -> str:
 
 def _plugin_hashes() -> dict[str, str | None]:
     return {plugin.name: plugin.sha256 for plugin in loaded_plugins()}
+
+
+def _file_hashes(spec: StudySpec) -> dict[str, str]:
+    """Return the hashes of files that the user's own modules are given, such as a backbone."""
+    named: set[str] = set()
+    for config in spec.space.corners():
+        own = [config.model] if config.whole else []
+        own += [config.data] if SOURCES[config.source].datamodule is not None else []
+        values = [value for section in own for value in section.model_dump().values()]
+        named |= {value for value in values if isinstance(value, str) and os.path.isfile(value)}
+    return {name: file_sha256(Path(name)) for name in sorted(named)}

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from hpo.best import BestConfig, default_of
 from hpo.errors import StudyError, UsageError
 from hpo.files import dump_json, dump_yaml
 from hpo.layout import StudyFolder, find_studies
 from hpo.records import Fingerprint, Read, TrialRecord, ranked, read_curve, read_record, read_trials
 from hpo.words import counts
+from lightning_modules.config import RunConfig
 from lightning_modules.registry import suggest
+from lightning_modules.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ def top_trials(folder: StudyFolder, n: int) -> list[TrialRecord]:
 
 
 def pick(config: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a dotted path of a config.
+    """Return the value at a dotted path of a config, also of what records leave out.
 
     Raises:
         UsageError: if there is none; what stands there is named.
@@ -96,11 +100,32 @@ def pick(config: Mapping[str, Any], path: str) -> Any:
     value: Any = config
     for key in path.split("."):
         if not isinstance(value, Mapping) or key not in value:
+            try:
+                return left_out(config, path)
+            except KeyError:
+                pass
             known = list(value) if isinstance(value, Mapping) else []
             hint = suggest(key, known) if known else f"nothing lies below {value!r}"
             raise UsageError(path, f"no {key!r} in the config", hint)
         value = value[key]
     return value
+
+
+def left_out(config: Mapping[str, Any], path: str) -> Any:
+    """Return the value of a setting that records leave out where it is its default.
+
+    Raises:
+        KeyError: if there is no such setting, or the config cannot be read here.
+    """
+    try:
+        value: Any = RunConfig.model_validate(config)
+    except ValidationError:  # of a plugin that is not loaded, or of another version
+        raise KeyError(path) from None
+    for key in path.split("."):
+        if not isinstance(value, Settings) or key not in type(value).model_fields:
+            raise KeyError(path)
+        value = getattr(value, key)
+    return value.model_dump(mode="json") if isinstance(value, Settings) else value
 
 
 def render(config: Mapping[str, Any], form: str) -> str:

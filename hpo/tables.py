@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -9,7 +10,7 @@ from rich.cells import cell_len
 from hpo.best import BestConfig, describe_config
 from hpo.evaluations import Evaluation
 from hpo.figures.svg import short
-from hpo.listing import StudyLine
+from hpo.listing import StudyLine, left_out
 from hpo.records import TrialRecord
 from hpo.words import MARKS, arrow, duration, number, params_words, plain_value, sparkline
 from lightning_modules.evaluation.findings import ClassScores, Findings
@@ -48,19 +49,29 @@ def _searched(best: BestConfig) -> list[tuple[str, str]]:
     found = []
     for name in best.searched:
         value: Any = best.config
+        walked: list[str] = []
         for key in name.split("."):
             if isinstance(value, Mapping) and key in value:
                 value = value[key]
+                walked.append(key)
             elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
                 value = value[int(key)]
             elif isinstance(value, list) and key == "length":
                 value = len(value)
             elif isinstance(value, Mapping) and key not in value.values():
-                value = "off"  # which a record leaves out
+                value = _left_out(best, [*walked, key])
         if isinstance(value, Mapping):
             value = value.get("family", value.get("name", value.get("kind", "")))
         found.append((name, plain_value(value)))
     return found
+
+
+def _left_out(best: BestConfig, path: Sequence[str]) -> Any:
+    """Return a default that the record leaves out; one that switches something off is ``off``."""
+    try:
+        return left_out(best.config, ".".join(path)) or "off"
+    except KeyError:
+        return "off"
 
 
 def study_rows(lines: Sequence[StudyLine]) -> Rows:
@@ -220,6 +231,19 @@ def family_rows() -> Rows:
         what = (family.config.__doc__ or "").strip().splitlines()[0]
         rows.append([name, takes, settings, what])
     return headings, rows
+
+
+def family_lines(width: int) -> list[str]:
+    """Return what `hpo families` says: each family, and its settings below."""
+    _, rows = family_rows()
+    names, takes = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = []
+    for name, inputs, settings, what in rows:
+        first = f"{name:{names}}  {inputs:{takes}}  {what}"
+        lines += wrap(first, width, subsequent_indent=" " * (names + takes + 4))
+        indent = " " * (names + 2)
+        lines += wrap(settings, width, initial_indent=indent, subsequent_indent=indent)
+    return lines
 
 
 def space_rows(shipped: Mapping[str, Path]) -> Rows:

@@ -1,7 +1,8 @@
 """Look up things by name, refuse a name twice, suggest the nearest when a name is unknown."""
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from itertools import takewhile
 from typing import TypeVar
 
 from lightning_modules.errors import UsageError
@@ -71,13 +72,26 @@ class Registry(Mapping[str, T]):
         return len(self._entries)
 
 
+def _likeness(name: str, known: str) -> float:
+    return SequenceMatcher(None, known, name).ratio()
+
+
+def _n_first_equal(name: str, known: str) -> int:
+    pairs = zip(name, known, strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
 def suggest(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return the nearest known name as a question, or all of them.
 
     >>> suggest("adm", ["adam", "sgd"])
     "did you mean 'adam'?"
+    >>> suggest("cnm", ["tcn", "cnn"])
+    "did you mean 'cnn'?"
     >>> suggest("zzz", ["adam", "sgd"])
     'known: adam, sgd'
     """
-    close = get_close_matches(name, list(known), n=1)
+    close = get_close_matches(name, sorted(known), n=3)
+    # Of equally close ones that which is equal from the beginning for longest.
+    close.sort(key=lambda one: (-_likeness(name, one), -_n_first_equal(name, one)))
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"

@@ -22,6 +22,8 @@ from lightning_modules.seeds import of_step
 
 BEST = "best.ckpt"
 CURVE = "curve.csv"
+LOSS = "val/loss"
+"""Under which name our modules log the loss of a validation."""
 SAVE_EVERY_S = 60.0
 """How often a run that can go on later writes where it is."""
 
@@ -203,13 +205,19 @@ class Watch(pl.Callback):
             step=trainer.global_step,
             seconds=self.seconds(),
             objective=objective,
-            best=self._better(objective),
+            best=self._better(objective, logged.get(LOSS, math.nan)),
             metrics={name: value for name, value in logged.items() if math.isfinite(value)},
         )
 
-    def _better(self, objective: float) -> bool:
+    def _better(self, objective: float, loss: float) -> bool:
+        """Return whether this validation is the best; of equal ones it is that of less loss.
+
+        On few rows many validations are equal, and the first of them has learned least.
+        """
         if self.best is None:
             return True
+        if objective == self.best.objective:
+            return loss < self.best.metrics.get(LOSS, math.nan)
         if self._config.objective.direction == "maximize":
             return objective > self.best.objective
         return objective < self.best.objective

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
@@ -119,13 +120,14 @@ def schema(plugin: Plugins = None) -> None:
 def families(plugin: Plugins = None, as_json: Json = False) -> None:
     """List the families of networks, and the settings of each."""
     load_plugins(plugin)
-    from hpo.tables import family_rows
+    from hpo.tables import family_lines, family_rows
 
-    headings, rows = family_rows()
     if as_json:
+        headings, rows = family_rows()
         answer_json("families", [dict(zip(headings, row, strict=True)) for row in rows])
-    else:
-        answer_table(headings, rows)
+        return
+    for line in family_lines(get_terminal_size().columns):
+        answer(line)
 
 
 def spaces(

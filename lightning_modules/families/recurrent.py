@@ -21,8 +21,10 @@ class RnnConfig(RecurrentConfig):
 
     A dense layer, or an embedding of tokens, to ``width``; ``n_layers`` recurrences of ``width``
     units, a second one from the end if ``bidirectional``; ``dropout`` of the same units at all
-    steps between them (Gal and Ghahramani, 2016); ``pooling`` of the steps, dropout, a dense output
-    layer. Padding has no effect. Elman, 1990, the recurrence orthogonal at first (Le et al., 2015).
+    steps between them (Gal and Ghahramani, 2016). ``pooling`` makes one vector of the steps
+    (``attention``: the last one, and those that it asks for; Luong et al., 2015); then dropout and
+    a dense output layer. Padding has no effect. Elman, 1990, the recurrence orthogonal at first (Le
+    et al., 2015).
     """
 
     family: Literal["rnn"] = "rnn"

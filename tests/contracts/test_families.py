@@ -195,6 +195,19 @@ def test_every_optimizer_memorises_one_batch(case: Case, optimizer: str) -> None
     assert last_loss(case, kind="multiclass", optimizer=optimizer) < 0.05
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case[1] == "sequence"], ids=str)
+@pytest.mark.parametrize("level", ["mean", "last", "none"])
+def test_a_forecast_moves_with_its_series(case: Case, level: str) -> None:
+    task = {"kind": "forecasting", "level": level}
+    config = {"task": task, "data": {"source": "iris"}, "model": having(case[0])}
+    known = facts(case[1], "forecasting")
+    module = SupervisedModule(RunConfig.model_validate(config), known).eval()
+    x = rows(case[1], N_ROWS)
+    up = torch.tensor([100.0, *[0.0] * (x.shape[-1] - 1)])
+    moves = torch.allclose(module(x + up), module(x) + 100.0, atol=1e-3)
+    assert moves == (level != "none")
+
+
 @every_case
 def test_equal_seeds_give_equal_weights(case: Case) -> None:
     one, other = (module_of(case).network.state_dict() for _ in range(2))

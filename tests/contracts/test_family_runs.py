@@ -61,4 +61,4 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(runs: Runs) -> None:
 
 
 def test_two_processes_train_to_the_same_bits(runs: Runs) -> None:
-    assert runs_of_a_process(7) == runs
+    assert runs_of_a_process(7) == [run for run in runs if " multiclass " in run["case"]]

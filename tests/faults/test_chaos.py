@@ -99,8 +99,18 @@ def kill_at_random(process: "subprocess.Popen[bytes]", chance: random.Random) ->
             os.kill(chance.choice(trained[-2:]).pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert not alive, "a child outlived its supervisor"
+    deadline = time.monotonic() + 30
+    while any(map(lives, children)) and time.monotonic() < deadline:
+        psutil.wait_procs(children, timeout=0.2)
+    assert not any(map(lives, children)), "a child outlived its supervisor"
+
+
+def lives(process: psutil.Process) -> bool:
+    """Say whether a process still does anything; its parent may be slow to take note of its end."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.slow

@@ -172,6 +172,34 @@ def test_plugin_code_that_changed_is_recorded_and_goes_on(
     assert list(stored["plugins"]) == [str(plugin)]
 
 
+@pytest.mark.usefixtures("registries")
+def test_a_backbone_that_changed_is_recorded_and_goes_on(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    plugin, backbone = tmp_path / "mine.py", tmp_path / "backbone.ckpt"
+    plugin.write_text(
+        "import pytorch_lightning as pl\n"
+        "class Tuned(pl.LightningModule):\n"
+        "    def __init__(self, backbone: str = '', lr: float = 0.1): ...\n"
+    )
+    load_plugin(str(plugin))
+    backbone.write_text("weights")
+    model = {"family": "Tuned", "backbone": str(backbone), "lr": {"low": 0.1, "high": 1.0}}
+    objective = {"metric": "val_acc", "direction": "maximize"}
+    spec = make_spec(model=model, objective=objective, optimizer=None)
+    folder = StudyFolder(tmp_path / "study")
+    folder.path.mkdir()
+    create_folder(folder, spec, hashes_of(spec))
+    reopen(folder, spec)
+    assert fingerprint(folder)["changes"] == []
+    backbone.write_text("other weights")
+    reopen(folder, spec)
+    told = [change["what"] for change in fingerprint(folder)["changes"]]
+    assert told == [[f"file {backbone}: its content"]]
+    reopen(folder, spec)
+    assert len(fingerprint(folder)["changes"]) == 1
+
+
 def test_ranges_and_branches_differ_by_their_own_paths() -> None:
     old = {"a": {"low": 1, "high": 2}, "b": {"one_of": {"x": {"lr": 1}, "y": {}}}}
     new = {"a": {"low": 1, "high": 3}, "b": {"one_of": {"x": {"lr": 2}, "y": {}}}, "c": None}

@@ -99,6 +99,15 @@ def test_a_value_is_picked_by_its_path() -> None:
     assert pick(config, "model") == config["model"]
 
 
+def test_a_default_that_records_leave_out_is_picked_all_the_same(finished) -> None:
+    config = load_best(finished.folder).config
+    assert "tokens" not in config["data"]["prepare"]
+    assert pick(config, "data.prepare.tokens") == "words"
+    assert pick(config, "data.prepare.pca") is None
+    with pytest.raises(UsageError, match=r"no 'tokesn' in the config"):
+        pick(config, "data.prepare.tokesn")
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

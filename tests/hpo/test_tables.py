@@ -47,12 +47,12 @@ def test_a_best_config_says_what_the_test_split_gave(finished) -> None:
     assert "  test 0.5000 (opened 2 times)" in best_lines(best)
 
 
-def test_a_searched_setting_that_the_record_leaves_out_is_off(finished) -> None:
+def test_a_searched_setting_that_the_record_leaves_out_is_its_default_or_off(finished) -> None:
     raw = finished.outcome.best.model_dump(mode="json", by_alias=True)
-    raw["searched"] = ["data.prepare.indicator", "optimizer.adamw.lr"]
-    lines = [line.split() for line in best_lines(BestConfig.model_validate(raw))[-2:]]
-    assert lines[0] == ["data.prepare.indicator", "off"]
-    assert float(lines[1][1]) > 0
+    raw["searched"] = ["data.prepare.indicator", "data.prepare.tokens", "optimizer.adamw.lr"]
+    lines = [line.split() for line in best_lines(BestConfig.model_validate(raw))[-3:]]
+    assert lines[:2] == [["data.prepare.indicator", "off"], ["data.prepare.tokens", "words"]]
+    assert float(lines[2][1]) > 0
 
 
 def test_lists_and_their_lengths_are_searched_settings(finished) -> None:

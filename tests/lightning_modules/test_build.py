@@ -9,9 +9,10 @@ from lightning_modules.build import RunData, build_module, make_datamodule, open
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SOURCES, Source
 from lightning_modules.data.datamodule import TaskData
-from lightning_modules.data.facts import facts_of
+from lightning_modules.data.facts import bin_edges, facts_of
 from lightning_modules.errors import UsageError
 from lightning_modules.families import FAMILIES, Family
+from lightning_modules.layers.level import relative
 from lightning_modules.module import SupervisedModule
 from lightning_modules.settings import Settings
 
@@ -40,6 +41,24 @@ def test_a_run_has_the_data_and_the_module_that_its_config_names(make_config: Ma
     assert data.facts == facts_of(data.prepared)
     assert isinstance(module, SupervisedModule)
     assert module(data.prepared.train.x).shape == (len(data.prepared.train.x), 3)
+
+
+@pytest.mark.parametrize("level", ["mean", "none"])
+def test_the_bins_of_a_forecast_are_of_what_the_network_sees(
+    make_config: MakeConfig, level: str
+) -> None:
+    config = make_config(
+        task={"kind": "forecasting", "window": 6, "horizon": 2, "level": level},
+        data={"source": "seasonal", "n_rows": 90},
+        model={"family": "mlp", "embedding": {"name": "piecewise_linear", "n_bins": 4}},
+    )
+    data = open_data(config)
+    module = build_module(config, data)
+    assert data.prepared is not None
+    assert isinstance(module, SupervisedModule)
+    seen = relative(data.prepared.train.x, level)
+    assert module.facts.bin_edges == bin_edges(seen, 4)
+    assert (len(module.facts.bin_edges), len(module.facts.bin_edges[0])) == (6, 5)
 
 
 def test_a_data_module_has_the_batch_size_and_seed_of_its_config(make_config: MakeConfig) -> None:

@@ -224,11 +224,20 @@ def test_the_weights_kept_are_those_of_the_best_validation(
     assert equal(weights(tmp_path / "2"), weights(tmp_path / "4"))
 
 
-def test_the_first_of_two_equal_validations_is_the_best(
-    registries: None, make_config: MakeConfig, tmp_path: Path
+@pytest.mark.parametrize("lr", [0.01, 1.0])
+def test_of_equal_validations_that_of_the_least_loss_is_the_best(
+    registries: None, make_config: MakeConfig, tmp_path: Path, lr: float
 ) -> None:
     plugins.metric("same", direction="maximize")(lambda outputs, targets: 0.5)
-    assert train(make_config(objective={"metric": "same"}), tmp_path).best_validation == 1
+    config = make_config(
+        objective={"metric": "same"},
+        optimizer={"name": "sgd", "lr": lr},
+        trainer={"max_epochs": 4, "batch_size": 16},
+    )
+    best = train(config, tmp_path).best_validation
+    losses = [float(row["val/loss"]) for row in curve(tmp_path)]
+    assert losses[best - 1] == min(losses)
+    assert best == (4 if lr < 1 else 3)
 
 
 @pytest.mark.parametrize(
