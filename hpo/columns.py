@@ -22,9 +22,10 @@ from lightning_modules.data.frames import (
     is_numeric,
     texts_of,
 )
+from lightning_modules.data.parquet import read_parquet
 from lightning_modules.data.raw import LEAST_ROWS
 from lightning_modules.data.several import WORDS, check_labels, several_targets
-from lightning_modules.data.tables import read_parquet, read_table
+from lightning_modules.data.tables import read_table
 from lightning_modules.data.target import natural_order
 from lightning_modules.registry import suggest
 

@@ -31,8 +31,8 @@ from lightning_modules.data.csv_form import CsvForm, recognise_form
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array
 from lightning_modules.data.image_input import files_wanted, image_files, image_pieces
+from lightning_modules.data.parquet import read_parquet
 from lightning_modules.data.prepared import Fitted
-from lightning_modules.data.tables import read_parquet
 from lightning_modules.durable import file_sha256
 from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore_folder

@@ -111,7 +111,7 @@ def _array(values: Rows, where: str) -> Array:
 
 def _features(x: Rows, where: str) -> pd.DataFrame | Array:
     if isinstance(x, pd.DataFrame):
-        return canonical_frame(x.reset_index(drop=True), Reading(where=where))
+        return canonical_frame(x.copy().reset_index(drop=True), Reading(where=where))
     if isinstance(x, list | tuple) and x and all(getattr(row, "ndim", 0) == 2 for row in x):
         rows = [_array(row, where) for row in x]
         return np.stack(rows) if len({row.shape for row in rows}) == 1 else ragged(rows)

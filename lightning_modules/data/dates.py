@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype
 
 from lightning_modules.data.frames import Reading, plain_moments
 from lightning_modules.errors import DataError
@@ -73,10 +74,10 @@ def looks_like_dates(texts: Iterable[str]) -> bool:
 
 def _order_of(column: "pd.Series[Any]", name: str, reading: Reading) -> Order | None:
     """Return the order of a column of dates, None where the column holds something else."""
-    given = column.dropna()
-    texts = pd.unique(given.astype(object))
-    if not len(texts) or not all(isinstance(text, str) for text in texts):
+    given = column.dropna().astype(object)
+    if infer_dtype(given, skipna=True) != "string":
         return None
+    texts = pd.unique(given)
     if not looks_like_dates(texts):
         return None
     first = [one for one in map(_YEAR_FIRST.fullmatch, texts) if one]

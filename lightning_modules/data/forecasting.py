@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lightning_modules.data.columnwise import taken
 from lightning_modules.data.dates import Order
 from lightning_modules.data.raw import RawData
 from lightning_modules.data.split import Split, split_by_time
@@ -71,7 +72,7 @@ def series_of(raw: RawData) -> RawData:
         raise DataError(raw.where, what, "a series has one row for each moment")
     return replace(
         raw,
-        x=raw.x.iloc[order].reset_index(drop=True),
+        x=taken(raw.x, order),
         y=np.asarray(raw.y)[order],
         times=raw.times[order],
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,9 @@ def is_numeric(column: "pd.Series[Any]") -> bool:
 
 
 def is_text(column: "pd.Series[Any]") -> bool:
-    """Say whether a column has been brought to its text form already: objects, all text."""
-    return column.dtype == object and infer_dtype(column, skipna=True) == "string"
+    """Say whether a column has a text form already: objects, or categories of them, all text."""
+    texts = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return texts.dtype == object and infer_dtype(texts, skipna=True) == "string"
 
 
 def numbers_of(column: "pd.Series[Any]", *, where: str) -> Array:
@@ -108,6 +109,8 @@ class Reading:
 def canonical_frame(frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """Return the table with columns of float64, text and moments only, in the same order.
 
+    Columns that are so already are not copied.
+
     Raises:
         DataError: if there is no column, a name stands twice, a column is empty, is neither
             numbers nor text nor dates, is numbers but for a few texts, or looks like an id or free
@@ -122,14 +125,18 @@ def canonical_frame(frame: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     columns = {}
     for i, name in enumerate(names):
         values = _canonical_column(frame.iloc[:, i], name, reading)
-        columns[name] = pd.Series(values, dtype=values.dtype, index=frame.index)
-    return pd.DataFrame(columns)
+        columns[name] = pd.Series(values, dtype=values.dtype, index=frame.index, copy=False)
+    return pd.DataFrame(columns, copy=False)
 
 
-def _canonical_column(column: "pd.Series[Any]", name: str, reading: Reading) -> Array:
+def _canonical_column(
+    column: "pd.Series[Any]", name: str, reading: Reading
+) -> "Array | pd.Categorical[Any]":
     if bool(column.isna().all()):
         raise DataError(reading.where, f"column {name!r} has no values", reading.leave_out)
     if name in reading.categorical:
+        if isinstance(column.dtype, pd.CategoricalDtype) and is_text(column):
+            return cast("pd.Categorical[Any]", column.array)
         return texts_of(column)
     if column.dtype.kind == "M":
         return plain_moments(column).to_numpy()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lightning_modules.data.columnwise import taken
 from lightning_modules.data.config import HuggingFaceConfig
 from lightning_modules.data.decoding import decode
 from lightning_modules.data.frames import Array
@@ -57,7 +58,7 @@ def load_huggingface(config: HuggingFaceConfig) -> RawData:
         what = f"its split test is the test split: data.test {config.test} would have no effect"
         raise DataError(config.path, what, "remove data.test")
     own, test = np.flatnonzero(kept < n_training), np.flatnonzero(kept >= n_training)
-    official = (_taken(raw.x, test), _taken(raw.y, test))
+    official = (taken(raw.x, test), _taken(raw.y, test))
     return replace(_of(raw, own), official_test=official)
 
 
@@ -65,7 +66,7 @@ def _of(raw: RawData, rows: Array) -> RawData:
     """Return some of the rows, by their numbers."""
     return replace(
         raw,
-        x=_taken(raw.x, rows),
+        x=taken(raw.x, rows),
         y=_taken(raw.y, rows),
         groups=None if raw.groups is None else raw.groups[rows],
         times=None if raw.times is None else raw.times[rows],

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from lightning_modules.data.columnwise import taken
 from lightning_modules.data.config import SourceConfig, TableConfig
 from lightning_modules.data.fingerprint import (
     fingerprint_data,
@@ -24,7 +25,6 @@ from lightning_modules.data.forecasting import (
 from lightning_modules.data.frames import Array, as_frame
 from lightning_modules.data.image_preparation import pixel_range
 from lightning_modules.data.kinds import raw_kind
-from lightning_modules.data.large import chosen
 from lightning_modules.data.prepare import (
     INPUT_KINDS,
     InputKind,
@@ -186,7 +186,8 @@ def _fit_series(
     raw: RawData, split: Split, config: SourceConfig, task: ForecastingConfig
 ) -> Fitted:
     """Return the statistics of the training steps, each counted once."""
-    x, y = as_frame(raw.x).iloc[split.train], np.asarray(raw.y)[split.train]
+    x, y = _take(raw, split.train)
+    x = as_frame(x)
     check_effect("table" if len(x.columns) else "series", config.prepare)
     table = config if isinstance(config, TableConfig) else None
     preparation = WindowPreparation(
@@ -249,8 +250,7 @@ def count_labels(y: Tensor) -> list[list[int]]:
 
 
 def _take(raw: RawData, rows: Array) -> tuple[pd.DataFrame | Array, Array]:
-    x = raw.x.iloc[rows] if isinstance(raw.x, pd.DataFrame) else chosen(raw.x, rows)
-    return x, np.asarray(raw.y)[rows]
+    return taken(raw.x, rows), np.asarray(raw.y)[rows]
 
 
 def _test_rows(raw: RawData, split: Split) -> "tuple[pd.DataFrame | Array, pd.Series[Any] | Array]":

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lightning_modules.data.columnwise import taken
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.folds import fold_groups, make_folds
 from lightning_modules.data.frames import Array
@@ -22,6 +23,7 @@ from lightning_modules.data.split import (
 from lightning_modules.task import CLASSIFICATION
 
 Rows = npt.NDArray[np.int64]
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +89,12 @@ def equal_rows(x: "pd.DataFrame | Array") -> Rows:
     """
     if not isinstance(x, pd.DataFrame):
         return np.asarray(pd.factorize(marks_of(x))[0], dtype=np.int64)
-    plain = pd.DataFrame(
-        {
-            i: x.iloc[:, i] + 0.0 if x.iloc[:, i].dtype.kind == "f" else x.iloc[:, i]
-            for i in range(x.shape[1])
-        }
-    )  # -0.0 becomes 0.0
-    marks = pd.util.hash_pandas_object(plain, index=False).to_numpy()
+    marks: npt.NDArray[np.uint64] = np.zeros(len(x), dtype=np.uint64)
+    for i in range(x.shape[1]):
+        column = x.iloc[:, i]
+        plain = column + 0.0 if column.dtype.kind == "f" else column  # -0.0 becomes 0.0
+        hashes = pd.util.hash_pandas_object(plain, index=False).to_numpy(dtype=np.uint64)
+        marks = np.add(np.multiply(marks, _ODD), hashes)
     return np.asarray(pd.factorize(marks)[0], dtype=np.int64)
 
 
@@ -125,9 +126,7 @@ def _without_repeats(raw: RawData, groups: Rows) -> RawData:
     kept = np.flatnonzero(~pd.DataFrame({"x": groups, "y": targets}).duplicated().to_numpy())
     return replace(
         raw,
-        x=raw.x.iloc[kept].reset_index(drop=True)
-        if isinstance(raw.x, pd.DataFrame)
-        else raw.x[kept],
+        x=taken(raw.x, kept),
         y=np.asarray(raw.y)[kept],
         groups=None if raw.groups is None else pd.factorize(raw.groups[kept])[0].astype(np.int64),
         times=None if raw.times is None else raw.times[kept],

@@ -1,7 +1,7 @@
 """Turn the columns of a table into float32 features, by statistics of the training rows."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,12 @@ from lightning_modules.data.config import PrepareConfig
 from lightning_modules.data.dates import Order
 from lightning_modules.data.fitting import fit_column
 from lightning_modules.data.frames import Array, as_frame
+from lightning_modules.data.large import empty
 from lightning_modules.data.rounding import to_float32
 from lightning_modules.errors import DataError
 from lightning_modules.settings import Settings
+
+_CHUNK_VALUES = 2**24
 
 
 def _is_off(value: object) -> bool:
@@ -101,18 +104,32 @@ def fit_table(
 
 
 def _features(columns: Sequence[Column], table: pd.DataFrame) -> npt.NDArray[np.float32]:
+    """Return the features, which may be large: some rows of all columns at a time."""
     n_features = sum(len(column.feature_names) for column in columns)
-    features = np.empty((len(table), n_features), dtype=np.float32)
-    at = 0
-    for column in columns:
-        block = column.apply(table[column.name])
-        features[:, at : at + block.shape[1]] = block
-        at += block.shape[1]
+    features: npt.NDArray[np.float32] = empty((len(table), n_features), np.float32)
+    step = max(1, _CHUNK_VALUES // max(1, n_features))
+    for start in range(0, len(table), step):
+        rows, at = slice(start, start + step), 0
+        for column in columns:
+            block = _block(column, table[column.name], rows)
+            features[rows, at : at + block.shape[1]] = block
+            at += block.shape[1]
     return features
 
 
+def _block(column: Column, values: "pd.Series[Any]", rows: slice) -> npt.NDArray[np.float32]:
+    try:
+        return column.apply(values.iloc[rows])
+    except DataError:
+        column.apply(values)  # fails too, and counts the row among all
+        raise
+
+
 def _fit_components(features: npt.NDArray[np.float32], wanted: float) -> Components:
-    """Return components of the most variance; the largest weight of each is positive."""
+    """Return components of the most variance; the largest weight of each is positive.
+
+    All features are in memory for it, thrice as float64: a part of them would have others.
+    """
     n_most = min(features.shape)
     if wanted >= 1 and wanted > n_most:
         what = f"{wanted:g} components are more than {n_most}, the lesser of features and rows"

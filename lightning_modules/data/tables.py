@@ -1,18 +1,18 @@
 """Tables in CSV and Parquet files."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lightning_modules.data.columnwise import blocks_of, laid_out
 from lightning_modules.data.config import CsvConfig, ParquetConfig, TableConfig
 from lightning_modules.data.csv_check import checked_header, line_of_row
-from lightning_modules.data.csv_form import CsvForm, opening_error, recognise_form
+from lightning_modules.data.csv_form import CsvForm, recognise_form
 from lightning_modules.data.dates import Order, with_dates
 from lightning_modules.data.frames import (
     Array,
@@ -24,6 +24,7 @@ from lightning_modules.data.frames import (
     plain_moments,
     texts_of,
 )
+from lightning_modules.data.parquet import ParquetTable, open_parquet
 from lightning_modules.data.raw import RawData
 from lightning_modules.errors import DataError
 from lightning_modules.registry import suggest
@@ -52,12 +53,13 @@ def load_parquet(config: ParquetConfig) -> RawData:
     Raises:
         DataError: if pyarrow is missing, or the file is none; otherwise as `load_csv`.
     """
-    frame = read_parquet(Path(os.path.expanduser(config.path)), where=config.path)
-    return rows_of_frame(config, frame)
+    return rows_of_frame(
+        config, open_parquet(Path(os.path.expanduser(config.path)), where=config.path)
+    )
 
 
-def rows_of_frame(config: TableConfig, frame: pd.DataFrame) -> RawData:
-    """Return the columns of a table that was read already, as `load_csv` does those of a file.
+def rows_of_frame(config: TableConfig, frame: pd.DataFrame | ParquetTable) -> RawData:
+    """Return the columns of a table that was read, or opened, as `load_csv` does those of a file.
 
     Raises:
         DataError: as `load_csv`, but for what concerns files.
@@ -66,33 +68,9 @@ def rows_of_frame(config: TableConfig, frame: pd.DataFrame) -> RawData:
     return _raw(config, frame, data_row)
 
 
-def read_parquet(path: Path, *, where: str) -> pd.DataFrame:
-    """Return the table in a Parquet file.
-
-    Raises:
-        DataError: if pyarrow is missing; the file cannot be read, is none, or has no rows; or a
-            column name stands twice.
-    """
-    if find_spec("pyarrow") is None:
-        raise DataError(where, "is Parquet, which needs pyarrow", "pip install 'hpo[parquet]'")
-    try:
-        frame = pd.read_parquet(path, engine="pyarrow")
-    except (OSError, ValueError) as error:  # pyarrow's own errors are these
-        if isinstance(error, FileNotFoundError | PermissionError) or path.is_dir():
-            fault = error if isinstance(error, OSError) else IsADirectoryError()
-            raise opening_error(path, fault, where) from None
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(where, f"is no Parquet file: {first}") from None
-    names = [str(name) for name in frame.columns]
-    if not len(frame):
-        raise DataError(where, "has no rows", "at least one row of data is needed")
-    if len(set(names)) < len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise DataError(where, f"column {twice!r} stands twice", "rename one of them")
-    return frame.set_axis(names, axis=1).reset_index(drop=True)
-
-
-def _raw(config: TableConfig, frame: pd.DataFrame, place: Callable[[int], str]) -> RawData:
+def _raw(
+    config: TableConfig, frame: pd.DataFrame | ParquetTable, place: Callable[[int], str]
+) -> RawData:
     reading = Reading(
         where=config.path,
         categorical=config.categorical,
@@ -106,30 +84,42 @@ def _raw(config: TableConfig, frame: pd.DataFrame, place: Callable[[int], str]) 
         orders = {**of_times, **orders}
     return RawData(
         x=x,
-        y=frame[config.target],
+        y=_column(frame, config.target)
+        if isinstance(config.target, str)
+        else frame[list(config.target)],
         target_names=None if isinstance(config.target, str) else config.target,
         place=place,
         where=config.path,
         date_orders=orders,
-        groups=None if config.group is None else _groups(frame[config.group], reading),
+        groups=None if config.group is None else _groups(_column(frame, config.group), reading),
         times=times,
     )
 
 
 def _inputs(
-    config: TableConfig, frame: pd.DataFrame, reading: Reading
+    config: TableConfig, frame: pd.DataFrame | ParquetTable, reading: Reading
 ) -> tuple[pd.DataFrame | Array, Mapping[str, Order]]:
     """Return what is predicted from, perhaps no column, and the orders in its dates."""
     if config.text is not None:
-        return texts_of(frame[config.text]), {}
+        return texts_of(_column(frame, config.text)), {}
     passed = {*config.targets, *config.ignore}
     if not config.use_split_column:
         passed |= {name for name in (config.group, config.time) if name is not None}
     features = [name for name in frame.columns if name not in passed]
-    if not features:
-        return frame[[]], {}
-    read, orders = with_dates(frame[features], reading)
-    return canonical_frame(read, reading), orders
+    orders: dict[str, Order] = {}
+
+    def columns() -> Iterator[tuple[str, "pd.Series[Any]"]]:
+        for names in blocks_of(features, len(frame)):
+            read, found = with_dates(frame[names], reading)
+            orders.update(found)
+            canonical = canonical_frame(read, reading)
+            yield from ((name, canonical[name]) for name in names)
+
+    return laid_out(columns(), n_columns=len(features), n_rows=len(frame)), orders
+
+
+def _column(frame: pd.DataFrame | ParquetTable, name: str) -> "pd.Series[Any]":
+    return frame[[name]].iloc[:, 0]
 
 
 def _groups(column: "pd.Series[Any]", reading: Reading) -> Array:

@@ -62,12 +62,14 @@ def test_a_later_change_of_the_given_array_does_not_arrive() -> None:
     x, y, images = np.ones((4, 2)), np.arange(4), torch.ones(4, 1, 2, 2)
     give_arrays("a", x, y)
     give_arrays("b", images, y)
+    give_arrays("c", pd.DataFrame(x, copy=False), y)
     x[:], y[:] = 0, 0
     images.zero_()
     raw = load_arrays(ArraysConfig(name="a"))
     assert np.asarray(raw.x).all()
     assert list(raw.y) == [0, 1, 2, 3]
-    assert np.asarray(load_arrays(ArraysConfig(name="b")).x).all()
+    for name in "bc":
+        assert np.asarray(load_arrays(ArraysConfig(name=name)).x).all()
 
 
 def test_a_name_is_for_one_content() -> None:

@@ -20,6 +20,7 @@ from lightning_modules.data.config import (
 from lightning_modules.data.csv_check import line_of_row
 from lightning_modules.data.csv_form import CsvForm
 from lightning_modules.data.fingerprint import fingerprint_data
+from lightning_modules.data.frames import texts_of
 from lightning_modules.data.raw import load
 from lightning_modules.data.tables import load_csv, read_table
 from lightning_modules.errors import DataError
@@ -63,7 +64,7 @@ def test_a_csv_file_becomes_numbers_and_categories(tmp_path: Path) -> None:
     assert isinstance(raw.x, pd.DataFrame)
     assert list(raw.x.columns) == ["a", "b", "c"]
     assert raw.x["a"].isna().tolist() == [False, True, True]
-    assert list(raw.x["b"]) == ["red", None, "red"]
+    assert list(texts_of(raw.x["b"])) == ["red", None, "red"]
     assert list(raw.x["c"]) == ["True", "False", "True"]
     assert list(raw.y) == ["no", "yes", "no"]
     assert raw.where == str(path)
@@ -73,7 +74,7 @@ def test_a_categorical_column_keeps_its_exact_text(tmp_path: Path) -> None:
     path = csv(tmp_path, "zip,y\n01,1\n,2\n1,3\n")
     raw = load_csv(CsvConfig(path=str(path), target="y", categorical=["zip"]))
     assert isinstance(raw.x, pd.DataFrame)
-    assert list(raw.x["zip"]) == ["01", None, "1"]
+    assert list(texts_of(raw.x["zip"])) == ["01", None, "1"]
 
 
 def test_ids_may_be_categories_when_they_are_listed(tmp_path: Path) -> None:
