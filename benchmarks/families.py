@@ -196,8 +196,8 @@ def fashion() -> str:
     )
     value, seconds = trained_once(config, "accuracy")
     return (
-        f"`resnet` on Fashion-MNIST (Debian's dataset-fashion-mnist), its official test rows, one seed, "
-        f"{FASHION_EPOCHS} epochs: {value:.4f} ({seconds:.0f})."
+        "`resnet` on Fashion-MNIST (Debian's dataset-fashion-mnist), its official test rows, one "
+        f"seed, {FASHION_EPOCHS} epochs: {value:.4f} ({seconds:.0f})."
     )
 
 
