@@ -5,13 +5,16 @@ python -m benchmarks.families [--families mlp tabm] [--data wine digits] [--fash
 
 import argparse
 import logging
+import os
 import platform
 import statistics
 import tempfile
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -174,13 +177,16 @@ def cell(source: str, name: str) -> Cell | None:
     return found
 
 
-def table(names: list[str], sources: list[str]) -> str:
+Cells = dict[tuple[str, str], "Cell | None"]
+
+
+def table(cells: Cells, names: list[str], sources: list[str]) -> str:
     lines = ["| model | " + " | ".join(sources) + " |", "|---" * (len(sources) + 1) + "|"]
     for name in names:
         if not any(serves(source, name) for source in sources):
             continue
-        cells = [cell(source, name) for source in sources]
-        lines.append(f"| {name} | " + " | ".join(c.text() if c else "–" for c in cells) + " |")
+        texts = [one.text() if (one := cells[source, name]) else "–" for source in sources]
+        lines.append(f"| {name} | " + " | ".join(texts) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -201,20 +207,28 @@ def fashion() -> str:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--families", nargs="*", default=[*BASELINES, *FAMILIES])
-    parser.add_argument("--data", nargs="*", default=list(TASKS))
-    parser.add_argument("--fashion-mnist", action="store_true", help="beside the tables")
-    parser.add_argument("--write", action="store_true")
-    chosen = parser.parse_args()
+def be_quiet() -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--families", nargs="*", default=[*BASELINES, *FAMILIES])
+    parser.add_argument("--data", nargs="*", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--fashion-mnist", action="store_true", help="beside the tables")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="models at once")
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args()
     parts = [[name for name in chosen.data if name in part] for part in (TABLES, STEPS)]
-    text = "\n".join(table(chosen.families, part) for part in parts if part)
-    if chosen.fashion_mnist:
-        text += f"\n{fashion()}\n"
+    keys = [(source, name) for part in parts for source in part for name in chosen.families]
+    with ProcessPoolExecutor(chosen.jobs, get_context("spawn"), initializer=be_quiet) as pool:
+        clothes = pool.submit(fashion) if chosen.fashion_mnist else None
+        cells = dict(zip(keys, pool.map(cell, *zip(*keys, strict=True)), strict=True))
+    text = "\n".join(table(cells, chosen.families, part) for part in parts if part)
+    if clothes is not None:
+        text += f"\n{clothes.result()}\n"
     versions = f"Python {platform.python_version()}, torch {torch.__version__}, "
     versions += f"scikit-learn {sklearn.__version__}"
     print(text)
