@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from lightning_modules.families.embedding import Embedding, NoEmbeddingConfig, is_none
 from lightning_modules.families.family import FAMILIES, Activation, Family, refuse_heads
 from lightning_modules.settings import Settings, number, shape
 
@@ -11,8 +12,9 @@ from lightning_modules.settings import Settings, number, shape
 class FtTransformerConfig(Settings):
     """Transformer for tables: every feature is a token, attention among them.
 
-    A feature's token is its value times a learned vector of ``width`` numbers plus another; one
-    more token gathers the answer. ``n_layers`` blocks of attention with ``n_heads`` heads and a
+    A feature's token is its value times a learned vector of ``width`` numbers plus another; with an
+    ``embedding`` it is a dense layer of its own on the vector that this makes of it. One more token
+    gathers the answer. ``n_layers`` blocks of attention with ``n_heads`` heads and a
     gated dense part, ``hidden_factor * width`` wide inside; each after a layer norm, each added to
     its input. Memory and time grow with the square of the number of features. Gorishniy et al.,
     2021.
@@ -27,6 +29,7 @@ class FtTransformerConfig(Settings):
     dropout: float = number(0.1, ge=0, lt=1)
     attention_dropout: float = number(0.1, ge=0, lt=1)
     residual_dropout: float = number(0.0, ge=0, lt=1)
+    embedding: Embedding = shape(NoEmbeddingConfig(), exclude_if=is_none)
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "FtTransformerConfig":

@@ -5,8 +5,10 @@ import math
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.families.embedding import is_none
 from lightning_modules.families.ft_transformer import FtTransformerConfig
 from lightning_modules.layers.attention import Attention, Gated, with_first
+from lightning_modules.layers.embeddings import Edges, PerFeature, embedded_width, embedding
 from lightning_modules.layers.noise import Noise, Numbers, drop_at
 from lightning_modules.layers.parts import activation
 
@@ -19,13 +21,21 @@ class FtTransformer(nn.Module):
     """
 
     def __init__(
-        self, config: FtTransformerConfig, input_shape: tuple[int, ...], n_outputs: int
+        self,
+        config: FtTransformerConfig,
+        input_shape: tuple[int, ...],
+        n_outputs: int,
+        bin_edges: Edges | None = None,
     ) -> None:
         super().__init__()
         n_features = math.prod(input_shape)
         self.config = config
         self.n_tokens = n_features + 1
-        self.tokens = FeatureTokens(n_features, config.width)
+        self.tokens: nn.Module = (
+            FeatureTokens(n_features, config.width)
+            if is_none(config.embedding)
+            else EmbeddedTokens(config, n_features, bin_edges)
+        )
         self.blocks = nn.ModuleList(_Block(config, first=i == 0) for i in range(config.n_layers))
         self.out = nn.Sequential(
             nn.LayerNorm(config.width),
@@ -75,6 +85,21 @@ class FeatureTokens(nn.Module):
         return with_first(self.first, tokens)
 
 
+class EmbeddedTokens(nn.Module):
+    """As `FeatureTokens`, from a vector of each feature in the place of its value."""
+
+    def __init__(self, config: FtTransformerConfig, n_features: int, edges: Edges | None) -> None:
+        super().__init__()
+        self.embedding = embedding(config.embedding, n_features, edges)
+        self.dense = PerFeature(n_features, embedded_width(config.embedding), config.width)
+        bound = config.width**-0.5
+        self.first = nn.Parameter(torch.empty(config.width).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(rows, 1 + features, width)``."""
+        return with_first(self.first, self.dense(self.embedding(x)))
+
+
 class _Block(nn.Module):
     """Attention, then a gated dense part, on ``(rows, tokens, width)``."""
 
@@ -103,7 +128,14 @@ class _Block(nn.Module):
 
 
 def build_ft_transformer(
-    config: FtTransformerConfig, input_shape: tuple[int, ...], n_outputs: int
+    config: FtTransformerConfig,
+    input_shape: tuple[int, ...],
+    n_outputs: int,
+    *,
+    bin_edges: Edges | None = None,
 ) -> FtTransformer:
-    """Return the network of ``config`` for rows of ``input_shape``."""
-    return FtTransformer(config, input_shape, n_outputs)
+    """Return the network of ``config`` for rows of ``input_shape``.
+
+    ``bin_edges`` are those of the training rows, for piecewise linear embeddings.
+    """
+    return FtTransformer(config, input_shape, n_outputs, bin_edges)
