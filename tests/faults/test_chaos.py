@@ -21,7 +21,7 @@ import pytest
 
 HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
 TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "24"))
-KILLS = 5
+KILLS = 5 if TRIALS >= 100 else 3
 SETTINGS = (
     "model.mlp.width=8",
     "model.cnn.width=2",
