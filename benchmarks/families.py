@@ -217,7 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--families", nargs="*", default=[*BASELINES, *FAMILIES])
     parser.add_argument("--data", nargs="*", choices=list(TASKS), default=list(TASKS))
-    parser.add_argument("--fashion-mnist", action="store_true", help="beside the tables")
+    parser.add_argument("--fashion-mnist", action="store_true", help="beside the tables, longer")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="models at once")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
