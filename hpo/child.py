@@ -14,6 +14,7 @@ from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.data.cache import stamp, without_augment
+from lightning_modules.data.config import SourceConfig
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.feasible import Infeasible, measure_config, refuse_unmeasurable
 from lightning_modules.optimizers import refuse_missing
@@ -125,7 +126,8 @@ def prepared_data(config: RunConfig) -> RunData:
     steps = [task.window, task.horizon] if isinstance(task, ForecastingConfig) else []
     key = json.dumps([data, config.kind, *steps, stamp(config.data)], sort_keys=True)
     if key not in _prepared:
-        while len(_prepared) >= KEPT_PREPARATIONS:
+        n_folds = config.data.folds if isinstance(config.data, SourceConfig) else None
+        while len(_prepared) >= max(KEPT_PREPARATIONS, n_folds or 0):
             del _prepared[next(iter(_prepared))]
         _prepared[key] = open_data(config)
     return _prepared[key]

@@ -119,7 +119,9 @@ class Classifier(pl.LightningModule):
         )
         self.head = nn.Linear(4 * width, N_CLASSES)
         if backbone is not None:
-            pretrained = Classifier.load_from_checkpoint(backbone, map_location="cpu")
+            pretrained = Classifier.load_from_checkpoint(
+                backbone, map_location="cpu", weights_only=True
+            )
             self.blocks.load_state_dict(pretrained.blocks.state_dict())
         self.frozen = self.blocks[:frozen].requires_grad_(False)
 

@@ -20,7 +20,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     best = json.loads((given.study / "best_config.json").read_text(encoding="utf-8"))
-    network = Transformer.load_from_checkpoint(given.study / best["checkpoint"]["path"]).eval()
+    checkpoint = given.study / best["checkpoint"]["path"]
+    network = Transformer.load_from_checkpoint(checkpoint, weights_only=True).eval()
     text = network.write(
         given.prompt, given.characters, temperature=given.temperature, seed=given.seed
     )

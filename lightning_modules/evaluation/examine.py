@@ -106,7 +106,7 @@ def _of_classes(
         residuals=None,
         null_because={
             **reasons,
-            **{f"ci95.{name}": why for name, why in known.reasons.items()},
+            **known.null_because,
             **flat,
             **silent_scores(scores, "class"),
             "residuals": NO_NUMBERS,

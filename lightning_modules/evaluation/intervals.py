@@ -51,6 +51,11 @@ class Intervals:
     reasons: dict[str, str]
     resamples: int
 
+    @property
+    def null_because(self) -> dict[str, str]:
+        """The reasons by the path of what is null in the findings."""
+        return {f"ci95.{name}": why for name, why in self.reasons.items()}
+
 
 def resample(
     values: Mapping[str, float | None],

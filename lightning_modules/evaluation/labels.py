@@ -64,7 +64,7 @@ def examine_labels(
         residuals=None,
         null_because={
             **reasons,
-            **{f"ci95.{name}": why for name, why in known.reasons.items()},
+            **known.null_because,
             **{name: why for name, why in unranked.items() if name in ("roc", "pr")},
             **silent_scores(scores, "label"),
             "confusion": OVERLAP,

@@ -70,7 +70,7 @@ def examine_numbers(
         per_target=each,
         null_because={
             **reasons,
-            **{f"ci95.{name}": why for name, why in known.reasons.items()},
+            **known.null_because,
             **dict.fromkeys(OF_CLASSES, NO_CLASSES),
             **({} if shared else {"residuals": EACH_TARGET}),
             **silent,

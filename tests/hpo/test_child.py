@@ -8,6 +8,7 @@ from hpo import child
 from hpo.child import KEPT_PREPARATIONS, carry_out, prepared_data
 from hpo.protocol import TrialOrder
 from hpo.spec import StudySpec
+from lightning_modules.folds import of_fold
 from lightning_modules.result import Command, Validation
 
 MakeSpec = Callable[..., StudySpec]
@@ -102,6 +103,17 @@ def test_only_a_few_preparations_are_kept(
     for seed in range(KEPT_PREPARATIONS + 2):
         prepared_data(make_spec(f"data.split_seed={seed}").space.random(0))
     assert len(child._prepared) == KEPT_PREPARATIONS
+
+
+def test_every_fold_is_prepared_once_for_all_trials(
+    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_prepared", {})
+    n_folds = KEPT_PREPARATIONS + 2
+    config = make_spec(f"data.folds={n_folds}").space.random(0)
+    folds = [config, *(of_fold(config, fold) for fold in range(1, n_folds))]
+    first = [prepared_data(one) for one in folds]
+    assert all(prepared_data(one) is data for one, data in zip(folds, first, strict=True))
 
 
 def test_a_file_that_changed_is_prepared_again(make_spec: MakeSpec, tmp_path: Path) -> None:
