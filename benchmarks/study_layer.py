@@ -15,11 +15,11 @@ from typing import Any
 
 import psutil
 
-from hpo.observers import StudyEnd, StudyStart
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from hpo.records import TrialRecord
 from hpo.spec import load_study
 from hpo.study import run_study
+from hpo.tracking.observers import StudyEnd, StudyStart
 from lightning_modules.result import Listener, RunResult, Validation
 
 PARTS = (0.1, 0.25, 0.5, 0.75, 1.0)

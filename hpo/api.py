@@ -8,8 +8,8 @@ from hpo.best import BestConfig
 from hpo.errors import StudyError, UsageError
 from hpo.evaluations import Evaluation
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
-from hpo.observers import Observer
 from hpo.spec import StudySpec, load_study
+from hpo.tracking.observers import Observer
 
 
 class Study:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hpo.environment import describe, git_state
 from hpo.errors import UsageError
 from hpo.files import write_json
+from hpo.grammar.nodes import Scalar
 from hpo.layout import StudyFolder
-from hpo.nodes import Scalar
 from hpo.reasons import reasons_of
 from hpo.records import TrialRecord, now_utc, ranked, read_record
 from hpo.spec import StudySpec

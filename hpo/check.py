@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.best import describe_config
 from hpo.child import prepared_data
-from hpo.nodes import Choices, OneOf, Range
+from hpo.grammar.nodes import Choices, OneOf, Range
 from hpo.preflight import Tried, try_families
 from hpo.space import Parameter
 from hpo.spec import StudySpec

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from hpo.answer import answer_error
 from hpo.errors import HpoError, UsageError
+from hpo.terminal.answer import answer_error
 from hpo.verbs import data, look, model, search, steer
 
 app = typer.Typer(
@@ -69,7 +69,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  (the last border: a bug of ours)
-        from hpo.answer import save_traceback
+        from hpo.terminal.answer import save_traceback
 
         place = save_traceback(traceback.format_exc())
         bug = HpoError("", f"a bug of ours: {type(error).__name__}: {error}", f"see {place}")

@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from tensorboard import default, program
 
 from hpo.errors import EnvironmentFault, UsageError
-from hpo.storage import sqlite_url
+from hpo.storage.writer import sqlite_url
 
 HOST = "127.0.0.1"
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]

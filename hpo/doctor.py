@@ -16,7 +16,7 @@ from hpo.layout import StudyFolder, find_studies
 from hpo.records import TrialRecord, read_record
 from hpo.settle import settle
 from hpo.spec import StudySpec, load_study
-from hpo.storage import StudyStorage, damage_of, sqlite_file, sqlite_url
+from hpo.storage.writer import StudyStorage, damage_of, sqlite_file, sqlite_url
 
 PACKAGES = ("torch", "pytorch-lightning", "optuna")
 LITTLE_GB = 1.0

@@ -10,8 +10,8 @@ from typing import Any
 from hpo.environment import freeze
 from hpo.errors import HpoError, RefusedError
 from hpo.files import read_document, write_json, write_text
+from hpo.grammar.nodes import RESERVED
 from hpo.layout import StudyFolder
-from hpo.nodes import RESERVED
 from hpo.records import hash_changes, now_utc
 from hpo.spec import StudySpec, load_study
 from lightning_modules.data.config import SOURCES

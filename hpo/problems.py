@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from hpo.fields import known_keys
+from hpo.grammar.fields import known_keys
 from lightning_modules.registry import suggest
 
 Found = tuple[tuple[str, ...], str, str]

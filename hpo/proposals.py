@@ -14,12 +14,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import ValidationError
 
-from hpo.choosers import Given
-from hpo.nodes import Scalar
+from hpo.grammar.choosers import Given
+from hpo.grammar.nodes import Scalar
 from hpo.search import GpConfig, GridConfig, QmcConfig
 from hpo.spec import StudySpec
+from hpo.steering.wishes import ENQUEUED, REQUEST, Wish
 from hpo.strategies import make_pruner, make_sampler, sobol_point
-from hpo.wishes import ENQUEUED, REQUEST, Wish
 from lightning_modules.config import RunConfig
 from lightning_modules.seeds import derive
 from lightning_modules.task import Direction

@@ -18,8 +18,8 @@ from hpo.records import (
 )
 from hpo.retention import Retention
 from hpo.scheduler import Scheduler
-from hpo.storage import StudyStorage
-from hpo.wishes import REQUEST
+from hpo.steering.wishes import REQUEST
+from hpo.storage.writer import StudyStorage
 
 TABLES_EVERY_S = 1.0
 """How old leaderboard, best config and progress may be; a new best is written at once."""

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo.errors import UsageError
 from hpo.files import write_json, write_text
+from hpo.grammar.nodes import Scalar
 from hpo.layout import StudyFolder
-from hpo.nodes import Scalar
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.result import RunResult
 

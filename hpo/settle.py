@@ -7,12 +7,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpo.errors import StudyError
+from hpo.grammar.nodes import Scalar
 from hpo.layout import StudyFolder
-from hpo.nodes import Scalar
 from hpo.records import ProposalRecord, TrialRecord, attributes_of, read_curve, read_record
 from hpo.space import SearchSpace
-from hpo.storage import STATES, StudyStorage
-from hpo.wishes import REQUEST
+from hpo.steering.wishes import REQUEST
+from hpo.storage.writer import STATES, StudyStorage
 
 
 def settle(

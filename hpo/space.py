@@ -9,10 +9,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpo.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit, on_grid
 from hpo.errors import Problem
 from hpo.files import Document, RawPath
-from hpo.nodes import Choices, Fixed, ListOf, Node, OneOf, Parser, Place, Range, Scalar, Section
+from hpo.grammar.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit, on_grid
+from hpo.grammar.nodes import (
+    Choices,
+    Fixed,
+    ListOf,
+    Node,
+    OneOf,
+    Parser,
+    Place,
+    Range,
+    Scalar,
+    Section,
+)
 from hpo.problems import config_problems
 from lightning_modules.config import RunConfig, brings_own_optimizer
 from lightning_modules.settings import every_field

@@ -23,7 +23,6 @@ from hpo.folder import (
 )
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
 from hpo.logs import log_to
-from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.preflight import try_families
 from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
@@ -33,12 +32,13 @@ from hpo.search import GridConfig
 from hpo.settle import settle
 from hpo.signals import interruptible
 from hpo.spec import StudySpec
-from hpo.steering import Steering
-from hpo.storage import ATTEMPTS, StudyStorage, sqlite_url
+from hpo.steering.taking import Steering
+from hpo.steering.wishes import REQUEST
+from hpo.storage.writer import ATTEMPTS, StudyStorage, sqlite_url
 from hpo.supervisor import Study, Supervisor, TrialLimits
-from hpo.tracking import TensorBoardObserver
+from hpo.tracking.observers import Observer, StudyEnd, StudyStart
+from hpo.tracking.tensorboard import TensorBoardObserver
 from hpo.twins import Twins
-from hpo.wishes import REQUEST
 from hpo.workers import InProcess, Workers
 from lightning_modules.config import RunConfig
 from lightning_modules.plugins import loaded_plugins

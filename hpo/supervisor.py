@@ -13,7 +13,6 @@ import psutil
 from hpo.best import BestWriter
 from hpo.files import make_folder
 from hpo.layout import StudyFolder
-from hpo.observers import Observer
 from hpo.outcomes import Attempt, misfit_record, trained_record, twin_record
 from hpo.proposals import Misfit, Proposal, Proposals
 from hpo.protocol import TrialEnd, TrialOrder
@@ -21,10 +20,11 @@ from hpo.recorder import Recorder
 from hpo.records import TrialRecord, now_utc
 from hpo.room import NoRoom
 from hpo.scheduler import Finish, Limits, Scheduler, Start
-from hpo.steering import Steering
-from hpo.storage import StudyStorage
+from hpo.steering.taking import Steering
+from hpo.steering.wishes import REQUEST
+from hpo.storage.writer import StudyStorage
+from hpo.tracking.observers import Observer
 from hpo.twins import Twins
-from hpo.wishes import REQUEST
 from hpo.workers import Workers
 from lightning_modules.result import Command, Validation
 from lightning_modules.running import can_go_on

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpo import live
-from hpo.events import EventsObserver
 from hpo.layout import StudyFolder
-from hpo.lines import LinesObserver
-from hpo.live import LiveObserver
 from hpo.records import TrialRecord, read_trials
 from hpo.spec import StudySpec, load_study
 from hpo.study import StudyOutcome, run_study
+from hpo.terminal import live
+from hpo.terminal.lines import LinesObserver
+from hpo.terminal.live import LiveObserver
+from hpo.tracking.events import EventsObserver
 from lightning_modules import plugins
 from lightning_modules.data.config import SOURCES
 from lightning_modules.families import FAMILIES

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpo.answer import answer_json, answer_table, say
+from hpo.terminal.answer import answer_json, answer_table, say
 from hpo.verbs.options import Json
 
 
@@ -16,7 +16,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Show the columns of a table: kind, missing values, examples, what each becomes."""
-    from hpo.describe import describe_table, description_rows
+    from hpo.draft.describe import describe_table, description_rows
 
     found = describe_table(file, target=target)
     if as_json:

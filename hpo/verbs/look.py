@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from hpo.answer import answer, answer_json, answer_table, say
 from hpo.errors import UsageError
 from hpo.layout import find_study
+from hpo.terminal.answer import answer, answer_json, answer_table, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Storage, StudyName, load_plugins
 
 
@@ -28,7 +28,7 @@ def best(
 ) -> None:
     """Print a study's best config."""
     from hpo.listing import load_best, pick, render, top_trials
-    from hpo.tables import best_lines, trial_rows
+    from hpo.terminal.tables import best_lines, trial_rows
 
     if sum((path, get is not None, form is not None, top is not None, as_json)) > 1:
         raise UsageError("", "--path, --get, --as, --top, --json exclude each other", "choose one")
@@ -53,7 +53,7 @@ def best(
 def list_verb(results: Results = RESULTS, as_json: Json = False) -> None:
     """List all studies."""
     from hpo.listing import list_studies
-    from hpo.tables import study_rows
+    from hpo.terminal.tables import study_rows
 
     lines = list_studies(results)
     if as_json:
@@ -75,7 +75,7 @@ def show(
 ) -> None:
     """Show trials: config, curve, result."""
     from hpo.listing import curve, differing, find_trial
-    from hpo.tables import difference_rows, trial_lines
+    from hpo.terminal.tables import difference_rows, trial_lines
 
     folder = find_study(study, results)
     records = [find_trial(folder, number) for number in trials]
@@ -120,7 +120,7 @@ def schema(plugin: Plugins = None) -> None:
 def families(plugin: Plugins = None, as_json: Json = False) -> None:
     """List the families of networks, and the settings of each."""
     load_plugins(plugin)
-    from hpo.tables import family_lines, family_rows
+    from hpo.terminal.tables import family_lines, family_rows
 
     if as_json:
         headings, rows = family_rows()
@@ -136,7 +136,7 @@ def spaces(
 ) -> None:
     """List the shipped studies, or print one."""
     from hpo.spec import find_study_file, shipped_studies
-    from hpo.tables import space_rows
+    from hpo.terminal.tables import space_rows
 
     if name is not None:
         answer(find_study_file(name).read_text(encoding="utf-8"))

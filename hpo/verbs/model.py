@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hpo.answer import answer, answer_json, say
 from hpo.layout import find_study
+from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
 
 
@@ -23,7 +23,7 @@ def train(
     say("loading torch…")
     load_plugins(plugin)
     from hpo.retrain import retrain
-    from hpo.tables import retrained_lines
+    from hpo.terminal.tables import retrained_lines
 
     overrides = [*(sets or []), *([] if seed is None else [f"seed={seed}"])]
     done = retrain(config, output, overrides=overrides)
@@ -53,7 +53,7 @@ def evaluate(
     say("loading torch…")
     load_plugins(plugin)
     from hpo.evaluate import evaluate_study
-    from hpo.tables import evaluation_lines
+    from hpo.terminal.tables import evaluation_lines
 
     folder = find_study(study, results)
     done = evaluate_study(folder, test=test, overrides=tuple(sets or ()))
@@ -77,6 +77,6 @@ def predict(
 ) -> None:
     """Predict rows with a trained model; CSV out."""
     load_plugins(plugin)
-    from hpo.predict import write_predictions
+    from hpo.predict.stream import write_predictions
 
     write_predictions(model, Path(source), output or sys.stdout, probabilities=probabilities)

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from hpo.answer import answer, answer_json, say
 from hpo.errors import UsageError
+from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, Storage, StudyFile, load
 
 
@@ -23,7 +23,7 @@ def init(
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("study.yaml"),
 ) -> None:
     """Look at a table or a folder of images and write a study file for it."""
-    from hpo.init import draft_study, write_draft
+    from hpo.draft.init import draft_study, write_draft
 
     write_draft(draft_study(data, target=target, name=name), output)
     answer(str(output))
@@ -98,7 +98,7 @@ def run(
     if not quiet:
         say("loading torch…")
     spec = load(study_file, [*(sets or []), *short], plugin)
-    from hpo.running import Options, Terminal, run_in_terminal
+    from hpo.terminal.run import Options, Terminal, run_in_terminal
 
     terminal = Terminal(
         plain=plain,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hpo.answer import answer, answer_json, say
 from hpo.errors import UsageError
 from hpo.layout import find_study
+from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
 
 Wait = Annotated[bool, typer.Option(help="Wait until it has ended, a minute at most.")]
@@ -24,12 +24,12 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Look at a study that runs anywhere on this machine; nothing of it is disturbed."""
-    from hpo.status import status_lines, status_of
+    from hpo.steering.status import status_lines, status_of
 
     if watch:
         if study is None or as_json:
             raise UsageError("--watch", "shows one study to a reader", "hpo status STUDY --watch")
-        from hpo.watching import watch as follow
+        from hpo.terminal.watch import watch as follow
 
         follow(find_study(study, results))
     elif study is not None:
@@ -43,7 +43,7 @@ def status(
 
 
 def _status_of_all(results: Path, *, as_json: bool) -> None:
-    from hpo.status import headline, status_of, studies_to_show
+    from hpo.steering.status import headline, status_of, studies_to_show
 
     shown = [status_of(folder) for folder in studies_to_show(results)]
     if as_json:
@@ -62,8 +62,8 @@ def stop(
     as_json: Json = False,
 ) -> None:
     """Stop a study as Ctrl-C does, or end one of its trials at its next validation."""
-    from hpo.asking import end_trial, stop_study
-    from hpo.status import status_of
+    from hpo.steering.asking import end_trial, stop_study
+    from hpo.steering.status import status_of
 
     folder = find_study(study, results)
     if trial is None:
@@ -92,8 +92,8 @@ def enqueue(
 ) -> None:
     """Let the next trial have the values of --set; the sampler draws the others."""
     load_plugins(plugin)
-    from hpo.asking import enqueue as ask
-    from hpo.asking import room
+    from hpo.steering.asking import enqueue as ask
+    from hpo.steering.asking import room
 
     folder = find_study(study, results)
     params = ask(folder, sets or ())
@@ -119,10 +119,10 @@ def budget(
     as_json: Json = False,
 ) -> None:
     """Raise or lower the total budget of a study that runs."""
-    from hpo.asking import set_budget
-    from hpo.requests import SetBudget
     from hpo.search import seconds
-    from hpo.status import headline
+    from hpo.steering.asking import set_budget
+    from hpo.steering.requests import SetBudget
+    from hpo.steering.status import headline
 
     folder = find_study(study, results)
     try:

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hpo.layout import StudyFolder
-from hpo.predict import open_model
+from hpo.predict.stream import open_model
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import UsageError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.layout import StudyFolder
-from hpo.predict import write_predictions
+from hpo.predict.stream import write_predictions
 from hpo.records import TrialRecord, write_leaderboard
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.config import RunConfig

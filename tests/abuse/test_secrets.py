@@ -16,8 +16,8 @@ import pytest
 
 from hpo.errors import EnvironmentFault
 from hpo.spec import load_study
+from hpo.storage.urls import redacted
 from hpo.study import run_study
-from hpo.urls import redacted
 
 Call = Callable[..., Any]
 HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]

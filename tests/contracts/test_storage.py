@@ -7,7 +7,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.testing.pytest_storages import StorageTestCase
 
-from hpo.storage import open_storage, sqlite_url
+from hpo.storage.writer import open_storage, sqlite_url
 
 
 class TestOurSqlite(StorageTestCase):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from hpo.observers import Observer
+from hpo.tracking.observers import Observer
 
 
 class Doing:

@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import pytest
 
-from hpo.observers import Observer
 from hpo.spec import load_study
 from hpo.study import run_study
+from hpo.tracking.observers import Observer
 
 WARM, TRIALS, KEEP = 50, 300, 3
 STUDY: dict[str, Any] = {

@@ -17,11 +17,11 @@ import pytest
 from hpo import room
 from hpo.errors import EnvironmentFault
 from hpo.layout import StudyFolder
-from hpo.observers import Observer
 from hpo.protocol import TrialEnd
 from hpo.records import read_trials
 from hpo.spec import StudySpec, load_study
 from hpo.study import run_study
+from hpo.tracking.observers import Observer
 from hpo.workers import InProcess
 
 TRIALS = 4

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from hpo.layout import StudyFolder
-from hpo.observers import Observer
 from hpo.records import read_trials
 from hpo.spec import StudySpec, load_study
 from hpo.study import StudyOutcome, run_study
+from hpo.tracking.observers import Observer
 from lightning_modules.plugins import load_plugin
 
 TOLD = '''

@@ -14,7 +14,7 @@ from hpo.files import write_json
 from hpo.layout import StudyFolder
 from hpo.records import read_trials
 from hpo.spec import StudySpec, load_study
-from hpo.storage import open_storage, sqlite_url
+from hpo.storage.writer import open_storage, sqlite_url
 from hpo.study import run_study
 from tests.faults.doing import Doing
 

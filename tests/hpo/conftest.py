@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from hpo.observers import Observer
 from hpo.records import TrialRecord
 from hpo.spec import StudySpec, load_study
+from hpo.tracking.observers import Observer
 
 # The same examples each time, however busy the machine is.
 settings.register_profile("steady", deadline=None, derandomize=True)

@@ -107,7 +107,7 @@ def test_a_study_without_a_complete_trial_is_an_error(tmp_path: Path) -> None:
 def test_observers_are_told(tmp_path: Path) -> None:
     import io
 
-    from hpo.events import EventsObserver
+    from hpo.tracking.events import EventsObserver
 
     stream = io.StringIO()
     hpo.Study(space="smoke", results=tmp_path).run(observers=(EventsObserver(stream),))

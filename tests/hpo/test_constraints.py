@@ -9,7 +9,7 @@ from hpo.errors import SpecError, StudyError
 from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, read_trials
 from hpo.spec import StudySpec
-from hpo.storage import sqlite_url
+from hpo.storage.writer import sqlite_url
 from hpo.study import run_study
 
 MakeSpec = Callable[..., StudySpec]

@@ -15,7 +15,7 @@ from hpo.listing import load_best
 from hpo.retrain import retrain
 from hpo.spec import load_study
 from hpo.study import run_study
-from hpo.tables import evaluation_lines, retrained_lines
+from hpo.terminal.tables import evaluation_lines, retrained_lines
 from hpo.words import number
 from lightning_modules import plugins
 from lightning_modules.config import RunConfig

@@ -12,10 +12,10 @@ from hpo.best import basis
 from hpo.evaluate import evaluate_study
 from hpo.layout import StudyFolder
 from hpo.records import most_epochs, read_curve, read_trials
-from hpo.running import summary
 from hpo.spec import StudySpec
 from hpo.study import StudyOutcome, run_study
-from hpo.tables import evaluation_lines, trial_lines
+from hpo.terminal.run import summary
+from hpo.terminal.tables import evaluation_lines, trial_lines
 from lightning_modules.result import Validation
 
 FOLDS = ("data.folds=3", "budget.trials=6")

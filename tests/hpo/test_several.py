@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpo.describe import describe_table
+from hpo.draft.describe import describe_table
+from hpo.draft.init import draft_study
 from hpo.errors import DataError
 from hpo.evaluate import evaluate_study
-from hpo.init import draft_study
 from hpo.layout import StudyFolder
-from hpo.predict import predict_rows
+from hpo.predict.stream import predict_rows
 from hpo.spec import load_study
 from hpo.study import run_study
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo.files import Document, parse_document
-from hpo.nodes import Choices, OneOf, Range, Scalar
+from hpo.grammar.nodes import Choices, OneOf, Range, Scalar
 from hpo.space import SearchSpace
 from lightning_modules import plugins
 from lightning_modules.families import FAMILIES

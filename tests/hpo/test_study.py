@@ -20,12 +20,12 @@ from hpo.best import BestConfig
 from hpo.budget import most_validations
 from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
 from hpo.layout import StudyFolder
-from hpo.observers import Observer, StudyEnd, StudyStart
 from hpo.proposals import Proposals
 from hpo.records import TrialRecord, read_record, read_trials, write_trial
 from hpo.spec import StudySpec
-from hpo.storage import StudyStorage, sqlite_url
+from hpo.storage.writer import StudyStorage, sqlite_url
 from hpo.study import StudyOutcome, run_study
+from hpo.tracking.observers import Observer, StudyEnd, StudyStart
 from lightning_modules.plugins import load_plugin
 from lightning_modules.result import Validation
 

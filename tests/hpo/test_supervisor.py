@@ -15,7 +15,7 @@ import pytest
 from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, attributes_of, read_trials
 from hpo.spec import StudySpec
-from hpo.storage import StudyStorage, sqlite_url
+from hpo.storage.writer import StudyStorage, sqlite_url
 from hpo.study import run_study
 
 MakeSpec = Callable[..., StudySpec]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hpo.layout import StudyFolder
-from hpo.observers import Observer
 from hpo.records import TrialRecord, read_curve, read_trials
 from hpo.spec import StudySpec
 from hpo.study import run_study
+from hpo.tracking.observers import Observer
 from hpo.twins import Twins
 from lightning_modules.result import Validation
 

@@ -1,0 +1,1 @@
+"""The grammar of a space: what fields accept, which leaves are undecided, who decides them."""

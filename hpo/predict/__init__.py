@@ -1,0 +1,1 @@
+"""Predictions for new rows: read as training saw them, written as a table."""

@@ -1,0 +1,1 @@
+"""The Optuna storage of a study: opening, writing, naming it."""

@@ -1,0 +1,214 @@
+"""`hpo run` in a terminal: which view, what is said before and after."""
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hpo.best import basis, default_of
+from hpo.devices import gpus_for
+from hpo.errors import UsageError
+from hpo.records import most_epochs, ranked
+from hpo.scheduler import MOST_REPEATS
+from hpo.spec import StudySpec
+from hpo.steering.requests import run_options
+from hpo.study import StudyOutcome, run_study
+from hpo.terminal.answer import answer, error_console, marks, say, wants_screen
+from hpo.terminal.lines import LinesObserver
+from hpo.terminal.live import LiveObserver
+from hpo.tracking.events import EventsObserver
+from hpo.tracking.observers import Observer, StudyEnd
+from hpo.words import counts, duration, number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the next commands need as well, ready to be typed: a blank before each, or nothing."""
+
+    place: str = ""
+    """``--results``, where it is not the default."""
+    plugins: str = ""
+    """``--plugin``, once for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terminal:
+    """How a study is shown."""
+
+    plain: bool
+    quiet: bool
+    answers: bool
+    """Whether the path of the best config is printed: nothing else is on standard output."""
+    events: str | None
+    command: str
+    """What was typed; typed again, it resumes."""
+    began: float
+    """When it was typed, nearly, by the machine's monotonic clock."""
+    options: Options
+
+
+def run_in_terminal(
+    spec: StudySpec,
+    results: Path,
+    terminal: Terminal,
+    *,
+    storage: str | None,
+    workers: int | None,
+    allow_change: bool,
+) -> StudyOutcome:
+    """Run a study, show it, and print the path of its best config.
+
+    Raises:
+        UsageError: if the events cannot be written where they should go.
+    """
+    with ExitStack() as closing:
+        observers = list(_views(terminal, closing))
+        if terminal.events is not None:
+            observers.append(EventsObserver(_stream(terminal.events, closing)))
+        outcome = run_study(
+            spec,
+            results,
+            storage=storage,
+            workers=default_workers(spec) if workers is None else workers,
+            observers=observers,
+            allow_change=allow_change,
+            began=terminal.began,
+        )
+    if not terminal.quiet:
+        for line in summary(outcome, spec):
+            say(line)
+    if outcome.best is not None and terminal.answers:
+        answer(str(outcome.folder.best_config))
+    if not terminal.quiet:
+        for line in hints(outcome, spec, terminal.command, terminal.options):
+            say(line)
+    return outcome
+
+
+def default_workers(spec: StudySpec) -> int:
+    """Return how many trials this machine can train at once: one for each GPU that is used.
+
+    Without GPUs, cores / threads; a trial of several processes takes as many times as much.
+    """
+    trainers = [config.trainer for config in spec.space.corners()]
+    n_gpus = len(gpus_for(trainers))
+    if n_gpus:
+        return max(n_gpus // max(trainer.processes for trainer in trainers), 1)
+    threads = max(trainer.threads * trainer.processes for trainer in trainers)
+    return max((os.cpu_count() or 1) // threads, 1)
+
+
+def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
+    """Return what the study came to, in lines."""
+    end = outcome.end
+    if end.why == "exhausted":
+        what = f"the last {MOST_REPEATS} proposals had all been tried before"
+        return [f"study {spec.name}: {what}; nothing new to try", *_best_lines(end)]
+    if end.new == 0 and end.why == "budget":
+        done = f"study {spec.name}: its budget of {_budget(spec)} is used; nothing to do"
+        return [done, *_best_lines(end)]
+    tally = counts(end.records)
+    text = f"{end.new} trials in {duration(end.seconds)}"
+    if end.new < len(end.records):
+        text += f", {len(end.records)} in all"
+    text += f": {tally['complete']} complete, {tally['pruned']} pruned"
+    saved = _epochs_saved(end)
+    text += f" ({saved:.0%} of epochs saved)" if saved else ""
+    text += f", {tally['failed']} failed"
+    infeasible = sum(record.reason == "infeasible" for record in end.records)
+    text += f" ({infeasible} infeasible)" if infeasible else ""
+    repeated = sum(record.same_as is not None for record in end.records)
+    text += f"; {repeated} took the outcome of an equal config" if repeated else ""
+    return [text, *_best_lines(end), *audit_lines(end)]
+
+
+def audit_lines(end: StudyEnd) -> list[str]:
+    """Return what the pruner would have thrown away, as the audit shows it; nothing without one."""
+    audited = [record for record in end.records if record.audit is not None and record.has_rank]
+    if not audited:
+        return []
+    complete = [record for record in end.records if record.has_rank]
+    order = [record.number for record in ranked(complete, end.direction)]
+    first = min(audited, key=lambda record: order.index(record.number))
+    rank = order.index(first.number) + 1
+    n_audited = f"{len(audited)} trial" + ("s" if len(audited) > 1 else "")
+    text = f"audit: {n_audited} ran on that the pruner would have stopped"
+    text += f"; the best of them is trial {first.number}, {number(first.value)}: number {rank}"
+    return [text]
+
+
+def hints(outcome: StudyOutcome, spec: StudySpec, command: str, options: Options) -> list[str]:
+    """Return the next commands, with the options that this one was called with."""
+    again = command + run_options(outcome.budget_set)
+    if outcome.signal is not None:
+        return [f"interrupted; go on with:  {again}"]
+    if outcome.end.why == "stopped":
+        return [f"stopped by hpo stop; go on with:  {again}"]
+    best = outcome.best
+    if best is None:
+        return []
+    place = options.place
+    commands = {
+        f"hpo evaluate {spec.name} --test{place}{options.plugins}": (
+            "what is it worth on rows never touched?"
+        ),
+        f"hpo best {spec.name}{place}": "look at the config",
+        f"hpo dashboard{place}": "look at everything",
+    }
+    if (best.data["n"] or {}).get("test") == 0:
+        del commands[next(iter(commands))]
+    width = max(map(len, commands)) + 4
+    lines = [f"      {command:<{width}} {why}" for command, why in commands.items()]
+    return ["next: " + lines[0].lstrip(), *lines[1:]]
+
+
+def _views(terminal: Terminal, closing: ExitStack) -> Sequence[Observer]:
+    if terminal.quiet:
+        return []
+    if wants_screen(plain=terminal.plain):
+        live = LiveObserver(error_console())
+        closing.callback(live.close)
+        return [live]
+    return [LinesObserver(say, marks())]
+
+
+def _stream(place: str, closing: ExitStack) -> IO[str]:
+    if place == "-":
+        return sys.stdout
+    try:
+        return closing.enter_context(Path(place).open("a", encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            "--events", f"{place}: {os.strerror(error.errno or 0)}", "a file"
+        ) from None
+
+
+def _budget(spec: StudySpec) -> str:
+    budget = spec.budget
+    limits = [
+        f"{budget.trials} trials" if budget.trials is not None else "",
+        f"{budget.epochs} epochs" if budget.epochs is not None else "",
+        f"{budget.time}" if budget.time is not None else "",
+    ]
+    return " or ".join(limit for limit in limits if limit)
+
+
+def _best_lines(end: StudyEnd) -> list[str]:
+    best = end.best
+    if best is None:
+        return ["no trial is complete yet"]
+    default = default_of(end.records)
+    known = f"; default config {number(default.value)}" if default is not None else ""
+    return [f"best: trial {best.number}   {number(best.value)} ({basis(best.run)}{known})"]
+
+
+def _epochs_saved(end: StudyEnd) -> float:
+    planned = spent = 0.0
+    for record in end.records:
+        if record.run is not None and record.same_as is None:
+            planned += most_epochs(record.config) or 0
+            spent += record.run.epochs_run
+    return 1 - spent / planned if planned else 0.0
