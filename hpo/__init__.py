@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hpo.space import SearchSpace
     from hpo.spec import StudySpec, load_study
     from hpo.study import run_study
+    from hpo.trials import trials_frame
+    from hpo.verify.verify import verify_best
     from lightning_modules.config import RunConfig
     from lightning_modules.data.arrays import give_arrays
     from lightning_modules.data.raw import RawData
@@ -37,6 +39,8 @@ _HOMES = {
     "metric": "lightning_modules.plugins",
     "run_study": "hpo.study",
     "source": "lightning_modules.plugins",
+    "trials_frame": "hpo.trials",
+    "verify_best": "hpo.verify.verify",
 }
 
 __all__ = [
@@ -56,6 +60,8 @@ __all__ = [
     "metric",
     "run_study",
     "source",
+    "trials_frame",
+    "verify_best",
 ]
 
 

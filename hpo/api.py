@@ -1,15 +1,21 @@
 """Study: the same from Python, in a script or a notebook."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from hpo.best import BestConfig
 from hpo.errors import StudyError, UsageError
 from hpo.evaluations import Evaluation
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
+from hpo.seeds import SeedsRecord
 from hpo.spec import StudySpec, load_study
 from hpo.tracking.observers import Observer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hpo.verify.checks import Verification
 
 
 class Study:
@@ -62,17 +68,23 @@ class Study:
         """Where the records are."""
         return StudyFolder(self._results / self.spec.name)
 
-    def run(self, *, workers: int = 0, observers: tuple[Observer, ...] = ()) -> BestConfig:
+    def run(
+        self, *, workers: int = 0, observers: tuple[Observer, ...] = (), loggers: Sequence[str] = ()
+    ) -> BestConfig:
         """Run to the end of the total budget; again means resume.
 
         Args:
             workers: how many trials are trained at once, each in a process of its own; 0 trains in
                 this process, where a debugger sees it.
             observers: told of everything that happens.
+            loggers: where trials log to as well: ``csv``, ``mlflow``, ``wandb``; each on this
+                machine alone.
 
         Raises:
             StudyError: if no trial is complete, interrupted studies included.
-            UsageError: if workers are asked for and module or data exist in this process alone.
+            UsageError: if workers are asked for and module or data exist in this process alone, or
+                there is no logger of a name.
+            EnvironmentFault: if a logger's package is not installed.
         """
         from hpo.study import run_study
 
@@ -84,26 +96,87 @@ class Study:
             storage=self._storage,
             workers=workers,
             observers=observers,
+            loggers=loggers,
         )
         if outcome.best is None:
             raise StudyError(self.spec.name, "no trial is complete", "run it again")
         return outcome.best
 
-    def evaluate(self, *, test: bool = False) -> Evaluation:
+    @overload
+    def evaluate(self, *, test: bool = False) -> Evaluation: ...
+
+    @overload
+    def evaluate(
+        self, *, seeds: int, top: int = 1, test: bool = False, workers: int = 0
+    ) -> SeedsRecord: ...
+
+    def evaluate(
+        self, *, seeds: int | None = None, top: int = 1, test: bool = False, workers: int = 0
+    ) -> Evaluation | SeedsRecord:
         """Measure the best trial's weights, with every metric, as ``hpo evaluate`` does.
 
         Args:
+            seeds: train the best configs and the default with so many fresh seeds instead, which
+                may choose another best config; what earlier calls trained is kept.
+            top: how many of the best configs.
             test: on the test split, which nothing else touches; each such call is counted.
+            workers: how many runs are trained at once, as in `run`.
 
         Raises:
-            StudyError: if no trial is complete.
+            StudyError: if no trial is complete; with seeds, if it was interrupted.
             UsageError: if the checkpoint is not the one that was recorded, or a module of the
-                user's own logs no objective on that split.
+                user's own logs no objective on that split; ``top`` or ``workers`` without seeds.
             RefusedError: if data or split are not those that were recorded.
+            EnvironmentFault: with seeds, if the study runs, or the disk is full.
         """
-        from hpo.evaluate import evaluate_study
+        if seeds is None:
+            from hpo.evaluate import evaluate_study
 
-        return evaluate_study(self.folder, test=test)
+            if (top, workers) != (1, 0):
+                raise UsageError("top", "goes with fresh seeds", "give seeds=5 too")
+            return evaluate_study(self.folder, test=test)
+        from hpo.reseed.evaluation import Ask, evaluate_seeds
+
+        if workers:
+            self._reach_children()
+        ask = Ask(top=top, seeds=seeds, test=test)
+        done = evaluate_seeds(self.folder, ask, workers=workers)
+        if done.record is None:
+            what = f"interrupted: {done.ended} of {done.total} runs are kept"
+            raise StudyError(self.spec.name, what, "the same call goes on")
+        return done.record
+
+    def trials(self) -> "pd.DataFrame":
+        """Return every trial that ended as a row of a pandas frame; columns as `hpo trials` has.
+
+        Raises:
+            UsageError: if the study has not begun, or a record cannot be read.
+        """
+        from hpo.trials import trials_frame
+
+        return trials_frame(self.folder)
+
+    def verify(self, *, level: int = 1, seeds: int | None = None) -> "Verification":
+        """Verify the best config, as ``hpo verify`` does, and stamp its file with the outcome.
+
+        Args:
+            level: 0 the hashes; 1 the score of the checkpoint too; 2 another training too; 3 fresh
+                seeds too.
+            seeds: how many fresh seeds; as many as are recorded, or five, by default.
+
+        Raises:
+            UsageError: if there is no such level.
+            StudyError: if no trial is complete.
+        """
+        from hpo.verify.verify import Wanted, file_of, verify_file
+
+        try:
+            self._reach_children()
+            fresh = True
+        except UsageError:  # they are in this process alone, and so is the training
+            fresh = False
+        file = file_of(str(self.folder.path), self._results)
+        return verify_file(file, Wanted(level=level, n_seeds=seeds, fresh=fresh))
 
     def _reach_children(self) -> None:
         """Name the files that a child imports to find the user's classes."""

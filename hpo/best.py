@@ -16,9 +16,30 @@ from hpo.environment import describe, git_state
 from hpo.errors import UsageError
 from hpo.files import write_json
 from hpo.grammar.nodes import Scalar
-from hpo.layout import StudyFolder
+from hpo.layout import StudyFolder, locked_folder
 from hpo.reasons import reasons_of
 from hpo.records import TrialRecord, now_utc, ranked, read_record
+from hpo.sections import (
+    CheckpointSection,
+    ConstraintSection,
+    DataSection,
+    EnvironmentSection,
+    ExpectSection,
+    MetricSection,
+    OpenedSection,
+    ReproduceSection,
+    SeedsSection,
+    Sha256,
+    StudySection,
+    TrainingSection,
+    VerifiedSection,
+    checkpoint_section,
+    data_section,
+    others_of,
+    training_section,
+    with_later,
+)
+from hpo.seeds import read_seeds
 from hpo.spec import StudySpec
 from lightning_modules.result import RunResult
 
@@ -28,26 +49,33 @@ Json = dict[str, Any]
 
 
 class BestConfig(BaseModel):
-    """``best_config.json``; a reader keeps keys that it does not know."""
+    """The best config of a study, with everything needed to retrain, judge and verify it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(
+        frozen=True, extra="allow", strict=True, use_attribute_docstrings=True
+    )
 
-    schema_name: Literal["hpo.best_config/1"] = Field("hpo.best_config/1", alias="schema")
+    schema_name: Literal["hpo.best_config/1"] = Field(alias="schema")
     summary: str
     config: Json
-    config_sha256: str
+    """Every decision of the training: the sections of a study file, all decided."""
+    config_sha256: Sha256
+    """Of the config as JSON with sorted keys and without spaces."""
     searched: list[str]
-    metric: Json
-    test: Json
-    constraints: list[Json]
-    study: Json
-    training: Json
-    seeds: Json
-    data: Json
-    checkpoint: Json
-    environment: Json
-    expect: Json
-    reproduce: Json
+    """The parameters that the search decided, by their dotted paths."""
+    metric: MetricSection
+    test: OpenedSection
+    constraints: list[ConstraintSection]
+    study: StudySection
+    training: TrainingSection
+    seeds: SeedsSection
+    data: DataSection
+    checkpoint: CheckpointSection
+    environment: EnvironmentSection
+    expect: ExpectSection
+    reproduce: ReproduceSection
+    verified: VerifiedSection | None
+    """The stamp of the last verification; it is part of no hash."""
     null_because: dict[str, str]
     """Why each null outside of ``config`` is null, by its dotted path."""
     created_utc: str
@@ -90,26 +118,54 @@ class BestWriter:
             plugins=plugins,
         )
 
-    def write(self, records: Sequence[TrialRecord], *, time_s: float) -> bool:
-        """Write the file; return whether the trial that ended last is the best now."""
-        best = best_of(records, self.direction)
+    def write(self, records: Sequence[TrialRecord], *, time_s: float, running: bool = True) -> bool:
+        """Write the file; return whether the trial that ended last is the best now.
+
+        Args:
+            records: of all trials that have ended.
+            time_s: the wall-clock time that the study has used.
+            running: whether the study goes on.
+        """
+        best = self._chosen(records)
         if best is None:
             return False
-        described = self.describe(best, records, time_s=time_s)
-        previous = self._previous()
-        if previous is not None and previous.study["trial"] == best.number:
-            described = _with_test(described, previous)
-        write_json(self.folder.best_config, described.model_dump(mode="json", by_alias=True))
+        described = self.describe(best, records, time_s=time_s, running=running)
+        with locked_folder(self.folder.path):
+            previous = self._previous()
+            if previous is not None and _is_of(previous, best):
+                described = _with_later(described, previous)
+            write_json(self.folder.best_config, described.model_dump(mode="json", by_alias=True))
         return best.number == records[-1].number
 
     def catch_up(self, records: Sequence[TrialRecord], *, time_s: float) -> None:
-        """Write the file if a crash came between the last record and it."""
-        previous = self._previous()
-        if previous is None or previous.study["trials"] != _counts(records):
-            self.write(records, time_s=time_s)
+        """Write the file if a crash, or a change of the study file, came after it."""
+        now = self._previous()
+        file = hashlib.sha256(self.folder.study_file.read_bytes()).hexdigest()
+        known = None if now is None else (now.study["trials"], now.study["file"]["sha256"])
+        if now is None or now.study["still_running"] or known != (_counts(records), file):
+            self.write(records, time_s=time_s, running=False)
+
+    def _chosen(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
+        """Return the best trial; of those that fresh seeds have compared, the one they chose."""
+        best = best_of(records, self.direction)
+        try:
+            seeds = read_seeds(self.folder)
+        except UsageError:  # damaged: the search's own choice stands
+            seeds = None
+        if best is None or seeds is None or seeds.config(best.number) is None:
+            return best
+        chosen = seeds.config(seeds.chosen)
+        found = [r for r in records if r.number == seeds.chosen and r.has_rank]
+        sound = chosen is not None and [r.config_sha256 for r in found] == [chosen.config_sha256]
+        return found[0] if sound else best
 
     def describe(
-        self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float
+        self,
+        best: TrialRecord,
+        records: Sequence[TrialRecord],
+        *,
+        time_s: float,
+        running: bool = False,
     ) -> BestConfig:
         """Return the best config of ``records``, which ``best`` is of.
 
@@ -119,15 +175,14 @@ class BestWriter:
         run = best.run
         if run is None:
             raise TypeError("a best trial always has a run")
-        plain = self._plain(best, run, records, time_s=time_s)
+        plain = self._plain(best, run, records)
+        plain["study"] = self._study(best, records, time_s=time_s, running=running)
         default = default_of(records)
         default_failed = default is not None and default.value is None
         reasons = reasons_of(plain, default_failed=default_failed)
         return BestConfig.model_validate({**plain, "null_because": reasons})
 
-    def _plain(
-        self, best: TrialRecord, run: RunResult, records: Sequence[TrialRecord], *, time_s: float
-    ) -> Json:
+    def _plain(self, best: TrialRecord, run: RunResult, records: Sequence[TrialRecord]) -> Json:
         return {
             "schema": BEST_SCHEMA,
             "summary": self._summary(best, records),
@@ -137,24 +192,20 @@ class BestWriter:
             "metric": self._metric(best, run, records),
             "test": {"opened": 0, "value": None},
             "constraints": self._constraints(best),
-            "study": self._study(best, records, time_s=time_s),
-            "training": _training(best.config, run),
+            "study": {},
+            "training": training_section(best.config, run),
             "seeds": self._seeds(best),
-            "data": _data(best.config, run),
-            "checkpoint": {
-                "path": f"trials/{best.number:04d}/{run.checkpoint.path}",
-                "sha256": run.checkpoint.sha256,
-                "bytes": run.checkpoint.bytes,
-                "weights_only": True,
-            },
+            "data": data_section(best.config, run),
+            "checkpoint": checkpoint_section(best.number, run),
             "environment": describe(
                 device=run.device,
                 threads=best.config["trainer"]["threads"],
                 freeze_text=self.freeze_text,
                 git=self.git,
             ),
-            "expect": {"same_machine_abs": 0.0, "other_machine_abs": 0.005},
-            "reproduce": {"train": _train_command(self.plugins)},
+            "expect": _expected(run, self.direction, share=self._is_share(best)),
+            "reproduce": {verb: _command(verb, self.plugins) for verb in ("train", "verify")},
+            "verified": None,
             "created_utc": now_utc(),
         }
 
@@ -193,14 +244,16 @@ class BestWriter:
             "n_examples": n_rows,
             "ci95_examples": wilson(run.value, n_rows) if share and n_rows else None,
             "seeds": None,
-            "others": _others(run, self.metric),
+            "others": others_of(run, self.metric),
             "baseline": {
                 "default_config": default.value if default else None,
                 "majority_class": run.data.majority_class,
             },
         }
 
-    def _study(self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float) -> Json:
+    def _study(
+        self, best: TrialRecord, records: Sequence[TrialRecord], *, time_s: float, running: bool
+    ) -> Json:
         settings = self.spec.search.model_dump(mode="json")
         file = self.folder.study_file
         return {
@@ -216,6 +269,7 @@ class BestWriter:
                 "dims": len(self.spec.space.parameters()),
             },
             "trials": _counts(records),
+            "still_running": running,
             "budget": {
                 "epochs": round(sum(record.epochs_spent for record in records), 4),
                 "train_seconds": round(sum(record.seconds for record in records), 3),
@@ -260,19 +314,21 @@ class BestWriter:
         }
 
 
-def _with_test(described: BestConfig, previous: BestConfig) -> BestConfig:
-    """Return the best config with what the test split showed of it, if it was opened."""
-    if not previous.test["opened"]:
-        return described
-    reasons = {k: v for k, v in described.null_because.items() if k != "test.value"}
-    if previous.test["value"] is None:
-        reasons["test.value"] = previous.null_because["test.value"]
-    return described.model_copy(update={"test": previous.test, "null_because": reasons})
+def _with_later(described: BestConfig, previous: BestConfig) -> BestConfig:
+    plain, before = (one.model_dump(mode="json", by_alias=True) for one in (described, previous))
+    return BestConfig.model_validate(with_later(plain, before))
+
+
+def _is_of(described: BestConfig, trial: TrialRecord) -> bool:
+    """Return whether a best config is that of ``trial``, and of the weights that it left."""
+    weights = None if trial.run is None else trial.run.checkpoint.sha256
+    found = (described.config_sha256, described.checkpoint["sha256"])
+    return described.study["trial"] == trial.number and found == (trial.config_sha256, weights)
 
 
 def best_of(records: Sequence[TrialRecord], direction: str) -> TrialRecord | None:
-    """Return the best complete trial, None if there is none."""
-    complete = [record for record in records if record.state == "complete"]
+    """Return the best complete trial, None if there is none; one with weights of its own."""
+    complete = [record for record in records if record.has_rank]
     return ranked(complete, direction)[0] if complete else None
 
 
@@ -283,6 +339,8 @@ def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
 
 def describe_config(config: Mapping[str, Any]) -> str:
     """Return a config in a few words: family and size, optimizer and lr."""
+    if "model" not in config:  # of an imported trial: its own parameters, nothing is known of them
+        return " ".join(f"{k}={_short(v)}" for k, v in config.get("parameters", {}).items())
     model, optimizer = config["model"], config.get("optimizer")
     words = [str(model["family"])]
     if not optimizer:  # a module of the user's own: what its arguments mean is not known
@@ -318,52 +376,23 @@ def wilson(share: float, n: int) -> list[float]:
     return [round(max(centre - spread, 0.0), 6), round(min(centre + spread, 1.0), 6)]
 
 
-def _train_command(plugins: Sequence[str]) -> str:
-    """Return what trains the config again, plugins by their last names: records name no place."""
+def _expected(run: RunResult, direction: str, *, share: bool) -> Json:
+    """Return how far the value may be off: on other machines by half a per cent, or one row."""
+    scale = 1.0 if direction == "maximize" and abs(run.value) <= 1 else abs(run.value)
+    row = 1 / run.n_validated if share and run.n_validated else 0.0
+    other = float(f"{max(0.005 * scale, row):.3g}")
+    return {"same_machine_abs": 0.0, "other_machine_abs": other}
+
+
+def _command(verb: str, plugins: Sequence[str]) -> str:
+    """Return a command on this file, plugins by their last names: records name no place."""
     names = [Path(plugin).name for plugin in plugins]
-    return shlex.join(["hpo", "train", "best_config.json", *_each("--plugin", names)])
+    return shlex.join(["hpo", verb, "best_config.json", *_each("--plugin", names)])
 
 
 def _each(option: str, values: Sequence[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
 
 
-def _others(run: RunResult, metric: str) -> Json:
-    """Return the other metrics of the same validation, by their plain names."""
-    plain = {name.removeprefix("val/"): value for name, value in run.metrics.items()}
-    return {name: value for name, value in plain.items() if name != metric}
-
-
 def _short(value: Scalar) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _training(config: Json, run: RunResult) -> Json:
-    trainer = config["trainer"]
-    return {
-        "max_epochs": trainer["max_epochs"],
-        "epochs_run": run.epochs_run,
-        "stopped_by": run.stopped_by,
-        "steps": run.steps,
-        "precision": trainer["precision"],
-        "deterministic": run.device == "cpu",
-        "cohort": None,
-        "n_parameters": run.n_parameters,
-        "size_bytes": run.size_bytes,
-        "latency_ms": None
-        if run.latency_ms is None
-        else {"batch": 1, "p50": run.latency_ms, "threads": trainer["threads"]},
-    }
-
-
-def _data(config: Json, run: RunResult) -> Json:
-    data, task = run.data, config.get("task")
-    return {
-        "task": task["kind"] if task else None,
-        "source": data.source,
-        "sha256": data.sha256,
-        "n": data.n_rows or None,
-        "split_sha256": data.split_sha256,
-        "preparation_sha256": data.preparation_sha256,
-        "classes": len(data.classes) if data.classes else None,
-    }

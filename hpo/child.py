@@ -3,6 +3,8 @@
 import json
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from hpo.loggers import TrialLoggers
+from hpo.pictures import Gallery
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
@@ -54,8 +58,17 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
             if order.rank:
                 follow(config, Path(order.folder), data=data)
             else:
-                folder = Path(order.folder)
-                result = train(config, folder, report=listener, data=data, open_fold=opened)
+                with _logging(order, config) as loggers:
+                    result = train(
+                        config,
+                        Path(order.folder),
+                        report=listener,
+                        data=data,
+                        loggers=loggers,
+                        show=_gallery(order, config, data),
+                        open_fold=opened,
+                    )
+                    loggers.ended(result)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
     except Infeasible as error:
@@ -70,6 +83,28 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         what = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
         return _failed(order, error, "error", what)
     return TrialEnd(number=order.number, outcome="result", result=result, measured=measured)
+
+
+@contextmanager
+def _logging(order: TrialOrder, config: RunConfig) -> Iterator[TrialLoggers]:
+    """Give the loggers of a trial, and close them however it ends."""
+    loggers = TrialLoggers(
+        order.loggers,
+        study=order.study,
+        number=order.number,
+        folder=Path(order.folder),
+        config=config,
+    )
+    try:
+        yield loggers
+    finally:
+        loggers.close()
+
+
+def _gallery(order: TrialOrder, config: RunConfig, data: RunData) -> Gallery:
+    """Return who draws the best validation of a trial."""
+    split = "validation" if config.n_folds is None else "validation of the first fold"
+    return Gallery(str(config.kind), data, f"{order.study}, trial {order.number}, {split}")
 
 
 def room_bytes(config: RunConfig, memory_bytes: float | None) -> float:

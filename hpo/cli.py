@@ -9,7 +9,7 @@ import typer
 
 from hpo.errors import HpoError, UsageError
 from hpo.terminal.answer import answer_error
-from hpo.verbs import data, look, model, search, steer
+from hpo.verbs import data, look, model, order, prove, search, steer, tell
 
 app = typer.Typer(
     help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
@@ -32,6 +32,16 @@ for _verb in (
     model.train,
     model.evaluate,
     model.predict,
+    prove.compare,
+    prove.verify,
+    order.trials,
+    order.import_verb,
+    order.tag,
+    order.note,
+    order.archive,
+    order.delete,
+    tell.report,
+    tell.advise,
     look.dashboard,
     look.doctor,
     look.schema,

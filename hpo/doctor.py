@@ -12,11 +12,15 @@ from optuna.trial import FrozenTrial
 
 from hpo.best import BestConfig
 from hpo.errors import EnvironmentFault, HpoError
+from hpo.grammar.imported import ImportedSpace
 from hpo.layout import StudyFolder, find_studies
+from hpo.logs import log_to
 from hpo.records import TrialRecord, read_record
 from hpo.settle import settle
 from hpo.spec import StudySpec, load_study
+from hpo.storage.removal import stored_trials
 from hpo.storage.writer import StudyStorage, damage_of, sqlite_file, sqlite_url
+from lightning_modules.config import ObjectiveConfig
 
 PACKAGES = ("torch", "pytorch-lightning", "optuna")
 LITTLE_GB = 1.0
@@ -78,13 +82,18 @@ def _examine_study(folder: StudyFolder, url: str | None) -> Iterator[Finding]:
     if url is None or damaged:
         return
     try:
-        lost = _lost(folder, load_study(folder.study_file), url, records)
+        spec = load_study(folder.study_file)
+        stored = stored_trials(url, spec.name)
+        lost = [] if stored is None else _lost(spec, url, records)
     except HpoError as error:
         yield Finding(f"{folder.name}: {error}", sound=False)
         return
     for number in lost:
         yield Finding(f"{folder.name}: the record of trial {number} is gone", sound=False)
-    if not lost:
+    if stored is None and records:
+        what = "are not in the storage; hpo run, or hpo doctor --repair, puts them there"
+        yield Finding(f"{folder.name}: {len(records)} trials on record {what}", sound=False)
+    elif not lost:
         yield Finding(f"{folder.name}: {len(records)} trials on record")
 
 
@@ -106,12 +115,7 @@ def _repair_study(folder: StudyFolder, spec: StudySpec, url: str) -> Iterator[st
         yield f"{folder.name}: {rebuilt} trials were put back into the storage"
 
 
-def _lost(
-    folder: StudyFolder, spec: StudySpec, url: str, records: Sequence[TrialRecord]
-) -> list[int]:
-    file = sqlite_file(url)
-    if file is not None and not file.is_file():
-        return []
+def _lost(spec: StudySpec, url: str, records: Sequence[TrialRecord]) -> list[int]:
     database = _open(spec, url)
     try:
         return [trial.number for trial in _without_record(database.trials(), records)]
@@ -127,10 +131,12 @@ def _without_record(
 
 
 def _open(spec: StudySpec, url: str) -> StudyStorage:
-    objective = spec.space.resolve(spec.space.defaults()[0].params).objective
-    return StudyStorage(
-        url, study=spec.name, direction=objective.direction, metric=objective.metric
-    )
+    imported = spec.space.imported
+    objective: ImportedSpace | ObjectiveConfig
+    objective = imported or spec.space.resolve(spec.space.defaults()[0].params).objective
+    direction, metric = objective.direction, objective.metric
+    with log_to(None):
+        return StudyStorage(url, study=spec.name, direction=direction, metric=metric)
 
 
 def _records(folder: StudyFolder) -> tuple[list[TrialRecord], list[Path]]:

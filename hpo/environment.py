@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+_KERNELS = ("avx", "fma", "f16c", "sse4", "amx", "asimd", "sve", "bf16", "i8mm")
 NAMED = ("torch", "pytorch-lightning", "optuna", "numpy", "pandas", "scikit-learn", "hpo")
 
 
@@ -26,6 +27,7 @@ def describe(
         "python": platform.python_version(),
         "platform": f"{platform.system().lower()}-{platform.machine()}",
         "cpu": _cpu(),
+        "cpu_features": cpu_features(),
         "threads": threads,
         "device": device,
         "packages": {name: version for name in NAMED if (version := _version(name))},
@@ -43,15 +45,28 @@ def _version(name: str) -> str | None:
         return None
 
 
-@cache
 def _cpu() -> str | None:
+    return _cpuinfo("model name") or platform.processor() or None
+
+
+def cpu_features() -> list[str] | None:
+    """Return the processor's instructions by which kernels are chosen; None if nobody says."""
+    named = _cpuinfo("flags") or _cpuinfo("Features")  # of x86 and of ARM
+    if named is None:
+        return None
+    return sorted(name for name in set(named.split()) if name.startswith(_KERNELS))
+
+
+@cache
+def _cpuinfo(key: str) -> str | None:
     info = Path("/proc/cpuinfo")
     if not info.exists():
-        return platform.processor() or None
+        return None
     for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or None
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return None
 
 
 def git_state() -> dict[str, Any] | None:

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hpo.best import BestConfig
-from hpo.errors import RefusedError, StudyError, UsageError
+from hpo.errors import RefusedError, UsageError
 from hpo.evaluations import Evaluation, Opening, read_openings
 from hpo.figures import FIGURES, draw
 from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder
+from hpo.listing import no_best
 from hpo.local import data_changes, local_config
 from hpo.logs import log_to
 from hpo.records import now_utc, read_record
+from hpo.revise import revise_best
 from lightning_modules.build import RunData, open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256
@@ -38,7 +40,7 @@ def evaluate_study(
             be measured as another's.
     """
     if not folder.best_config.exists():
-        raise StudyError(folder.name, "no trial is complete", f"hpo run {folder.study_file}")
+        raise no_best(folder)
     best = read_record(folder.best_config, BestConfig)
     checkpoint = folder.path / best.checkpoint["path"]
     check_file(checkpoint, best.checkpoint["sha256"])
@@ -140,8 +142,7 @@ def _write(folder: StudyFolder, best: BestConfig, evaluation: Evaluation) -> Eva
 def _count_opening(folder: StudyFolder, best: BestConfig, evaluation: Evaluation) -> None:
     metrics = {k: v for k, v in evaluation.findings.metrics.items() if v is not None}
     test = {"opened": evaluation.opened, "value": evaluation.value, "metrics": metrics}
-    reasons = {k: v for k, v in best.null_because.items() if k != "test.value"}
+    reasons = {}
     if evaluation.value is None:
         reasons["test.value"] = evaluation.plain()["null_because"]["value"]
-    updated = best.model_copy(update={"test": test, "null_because": reasons})
-    write_json(folder.best_config, updated.model_dump(mode="json", by_alias=True))
+    revise_best(folder.best_config, of=best, changes={"test": test}, reasons=reasons)

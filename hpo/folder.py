@@ -28,6 +28,9 @@ FREE = (
 )
 """What may differ on resume: dotted paths of the study file."""
 
+PLACE = "data.path"
+"""Where the data lie; on another machine elsewhere. Whether they are the same, their hash says."""
+
 
 def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str | None]) -> None:
     """Fill the folder: study file last, since its presence means that the study exists."""
@@ -49,12 +52,21 @@ def create_folder(folder: StudyFolder, spec: StudySpec, data: Mapping[str, str |
 
 
 def settings_differ(folder: StudyFolder, spec: StudySpec) -> list[str]:
-    """Return the settings in which ``spec`` differs from the study of the folder."""
+    """Return the settings in which ``spec`` differs from the study of the folder.
+
+    The place of the data is none of them where their hash is known: `data_differ` looks at that.
+    """
+    found = differences(_settings(folder), spec.values())
+    if _stored(folder).get("data_sha256") is None:
+        return found
+    return [line for line in found if not line.startswith(f"{PLACE}: ")]
+
+
+def _settings(folder: StudyFolder) -> Mapping[str, Any]:
     try:
-        before = load_study(folder.study_file).values()
+        return load_study(folder.study_file).values()
     except HpoError:  # written by another version, or for plugins that are not loaded
-        before = read_document(folder.study_file).values
-    return differences(before, spec.values())
+        return read_document(folder.study_file).values
 
 
 def data_differ(folder: StudyFolder, data: Mapping[str, str | None]) -> list[str]:
@@ -87,14 +99,21 @@ def record_changes(
     other = [name for name, digest in files.items() if before.get(name, digest) != digest]
     changed = [*found, *(f"plugin {name}: its code" for name in names)]
     changed += [f"file {name}: its content" for name in other]
-    if not changed:
+    same = stored.get("data_sha256") == data.get("data_sha256") is not None
+    moved = same and _place(_settings(folder)) != _place(spec.values())
+    if not changed and not moved:
         return []
-    changes = [*stored["changes"], {"utc": now_utc(), "what": changed}]
+    what = [*changed, *[f"{PLACE}: another place; the data are the same"] * moved]
+    changes = [*stored["changes"], {"utc": now_utc(), "what": what}]
     hashes = {"space_sha256": spec.space.sha256(), **data}
     own = {"plugins": plugins, "files": files}
     write_json(folder.fingerprint, {**stored, **hashes, **own, "changes": changes})
     write_text(folder.study_file, spec.text())
     return changed
+
+
+def _place(settings: Mapping[str, Any]) -> Any:
+    return (settings.get("data") or {}).get("path")
 
 
 def _stored(folder: StudyFolder) -> dict[str, Any]:

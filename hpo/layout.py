@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -70,6 +70,11 @@ class StudyFolder:
         return self.path / "tb"
 
     @property
+    def about(self) -> Path:
+        """What people say of the study: tags, a note, whether it is archived."""
+        return self.path / "about.json"
+
+    @property
     def leaderboard(self) -> Path:
         """All trials, best first."""
         return self.path / "leaderboard.csv"
@@ -87,6 +92,16 @@ class StudyFolder:
     def evaluated(self, split: str) -> Path:
         """What the last evaluation on a split found; of the test split, every opening too."""
         return self.evaluation / f"{split}.json"
+
+    @property
+    def seeds(self) -> Path:
+        """What the best configs and the default came to on fresh seeds."""
+        return self.evaluation / "seeds.json"
+
+    @property
+    def report(self) -> Path:
+        """What `hpo report` made of the study."""
+        return self.path / "report.html"
 
     @property
     def cache(self) -> Path:
@@ -175,6 +190,25 @@ class StudyFolder:
         return None
 
 
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold a folder for an instant: who reads, changes and writes a file in it does so alone.
+
+    Raises:
+        EnvironmentFault: if the folder is gone, or cannot be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise EnvironmentFault(str(path), str(error.strerror), "check the folder") from None
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _locked(stream: IO[str]) -> bool:
     """Take a lock; return False if another process has it, and does not let go of it."""
     deadline = time.monotonic() + PATIENCE_S
@@ -217,7 +251,7 @@ def find_studies(results: Path) -> list[StudyFolder]:
     """
     if results.is_file():
         raise UsageError(str(results), "is a file", "name a folder of studies with --results")
-    files = sorted(results.glob("*/study.yaml"))
+    files = sorted(results.glob("[!.]*/study.yaml"))  # a name with a dot is half-made or half-gone
     return [StudyFolder(file.parent) for file in files]
 
 

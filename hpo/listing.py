@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpo.best import BestConfig, default_of
+from hpo.best import BestConfig, best_of, default_of
 from hpo.errors import StudyError, UsageError
 from hpo.files import dump_json, dump_yaml
 from hpo.layout import StudyFolder, find_studies
@@ -36,12 +36,24 @@ class StudyLine:
     """The records that could not be read: which, and what is wrong with them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of the configs that are held against each other."""
+
+    label: str
+    metric: str
+    value: float | None
+    config: Mapping[str, Any]
+    data: Mapping[str, str | None]
+    """The fingerprints of the rows that judged it."""
+
+
 def list_studies(results: Path) -> list[StudyLine]:
     """Return a line for every study under ``results``, by name."""
-    return [_line(folder) for folder in find_studies(results)]
+    return [study_line(folder) for folder in find_studies(results)]
 
 
-def _line(folder: StudyFolder) -> StudyLine:
+def study_line(folder: StudyFolder) -> StudyLine:
     """Return the line of a study; one damaged file does not hide it, or the others."""
     damaged: list[str] = []
     found = [_sound(path / "result.json", TrialRecord, damaged) for path in folder.trial_folders()]
@@ -49,13 +61,20 @@ def _line(folder: StudyFolder) -> StudyLine:
     best = _sound(folder.best_config, BestConfig, damaged)
     fingerprint = _sound(folder.fingerprint, Fingerprint, damaged)
     default = default_of(records)
+    metric: str | None = best.metric["name"] if best else None
+    direction: str | None = best.metric["direction"] if best else None
+    value = best.metric["value"] if best else None
+    if any(record.imported is not None for record in records):
+        metric, direction = objective_of(records)
+        chosen = best_of(records, str(direction))
+        value = None if chosen is None else chosen.value
     return StudyLine(
         name=folder.name,
         created_utc=fingerprint.created_utc if fingerprint else "",
         trials=counts(records),
-        metric=best.metric["name"] if best else None,
-        direction=best.metric["direction"] if best else None,
-        best=best.metric["value"] if best else None,
+        metric=metric,
+        direction=direction,
+        best=value,
         default=default.value if default else None,
         seconds=sum(record.seconds for record in records),
         damaged=damaged,
@@ -73,14 +92,31 @@ def _sound(path: Path, model: type[Read], damaged: list[str]) -> Read | None:
         return None
 
 
+def objective_of(records: Sequence[TrialRecord]) -> tuple[str | None, str | None]:
+    """Return metric and direction as the configs of trials have them; None before the first."""
+    for record in records:
+        objective = record.config.get("objective")
+        if isinstance(objective, Mapping):
+            return objective.get("metric"), objective.get("direction")
+    return None, None
+
+
+def no_best(folder: StudyFolder) -> StudyError:
+    """Return the error of a study without a best config: none is complete, or it was imported."""
+    if any(record.imported is not None for record in read_trials(folder)):
+        what = "was imported, and has no best_config.json: how it was trained is not known"
+        return StudyError(folder.name, what, f"hpo trials {folder.name} --top 5")
+    return StudyError(folder.name, "no trial is complete yet", f"hpo run {folder.study_file}")
+
+
 def load_best(folder: StudyFolder) -> BestConfig:
     """Return a study's best config.
 
     Raises:
-        StudyError: if no trial is complete.
+        StudyError: if no trial is complete, or the study was imported.
     """
     if not folder.best_config.exists():
-        raise StudyError(folder.name, "no trial is complete yet", f"hpo run {folder.study_file}")
+        raise no_best(folder)
     return read_record(folder.best_config, BestConfig)
 
 
@@ -177,12 +213,72 @@ def find_trial(folder: StudyFolder, number: int) -> TrialRecord:
     return read_record(file, TrialRecord)
 
 
-def differing(records: Sequence[TrialRecord]) -> list[tuple[str, list[Any]]]:
-    """Return the settings in which trials differ: path, and the value of each."""
+def differing(records: Sequence[TrialRecord | Side]) -> list[tuple[str, list[Any]]]:
+    """Return the settings in which configs differ: path, and the value of each."""
     configs = [flat(record.config) for record in records]
+    sections = list(dict.fromkeys(path.partition(".")[0] for config in configs for path in config))
     paths = list(dict.fromkeys(path for config in configs for path in config))
+    paths.sort(key=lambda path: sections.index(path.partition(".")[0]))
     rows = [(path, [config.get(path) for config in configs]) for path in paths]
     return [row for row in rows if len({json.dumps(value) for value in row[1]}) > 1]
+
+
+def beside_default(folder: StudyFolder) -> list[Side]:
+    """Return the best config of a study beside the default, and its own family's default.
+
+    Raises:
+        StudyError: if no trial is complete.
+        UsageError: if the study has no default config, or that one is the best.
+    """
+    best = load_best(folder)
+    records = read_trials(folder)
+    number, family = best.study["trial"], best.config["model"]["family"]
+    defaults = [record for record in records if "default" in record.notes]
+    if not defaults:
+        what = "has no default config to compare with"
+        raise UsageError(folder.name, what, "name another study: --diff OTHER")
+    if number == defaults[0].number:
+        what = f"the default config, trial {number}, is the best"
+        raise UsageError(folder.name, what, f"hpo best {folder.name} shows it")
+    own = [r for r in defaults[1:] if r.config["model"]["family"] == family]
+    shown = [record for record in (defaults[0], *own[:1]) if record.number != number]
+    sides = [_default_side(record, best) for record in shown]
+    return [*sides, best_side(folder, label=f"best (trial {number})")]
+
+
+def _default_side(record: TrialRecord, best: BestConfig) -> Side:
+    return Side(
+        label=f"default {record.config['model']['family']} (trial {record.number})",
+        metric=best.metric["name"],
+        value=record.value,
+        config=record.config,
+        data={key: best.data[key] for key in ("sha256", "split_sha256")},
+    )
+
+
+def best_side(folder: StudyFolder, *, label: str) -> Side:
+    """Return the best config of a study as one side of a comparison.
+
+    Raises:
+        StudyError: if no trial is complete.
+    """
+    best = load_best(folder)
+    return Side(
+        label=label,
+        metric=best.metric["name"],
+        value=best.metric["value"],
+        config=best.config,
+        data={"sha256": best.data["sha256"], "split_sha256": best.data["split_sha256"]},
+    )
+
+
+def incomparable(sides: Sequence[Side]) -> list[str]:
+    """Return why the values of configs cannot be held against each other; nothing if they can."""
+    words = {"sha256": "other data", "split_sha256": "another split"}
+    found = [] if len({side.metric for side in sides}) == 1 else ["another metric"]
+    return found + [
+        word for key, word in words.items() if len({side.data[key] for side in sides}) > 1
+    ]
 
 
 def curve(folder: StudyFolder, number: int) -> list[float]:

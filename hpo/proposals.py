@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import ValidationError
 
+from hpo.given import check_given
 from hpo.grammar.choosers import Given
 from hpo.grammar.nodes import Scalar
 from hpo.search import GpConfig, GridConfig, QmcConfig
@@ -24,6 +25,8 @@ from lightning_modules.config import RunConfig
 from lightning_modules.seeds import derive
 from lightning_modules.task import Direction
 
+FIRST = "first"
+"""The note of a trial that the study file gives: one of ``search.first``."""
 FAILED = "failed"
 """The constraint that a failed trial violates."""
 
@@ -254,6 +257,9 @@ class Proposals:
             return default.params, ("default", *default.notes)
         if number < len(self._grid):
             return self._grid[number], ()
+        place = number - len(self._defaults)
+        if place < len(self._spec.search.first):
+            return check_given(self._spec.space, self._spec.search.first[place]), (FIRST,)
         if isinstance(self._spec.search.sampler, QmcConfig):
             names = [parameter.name for parameter in self._spec.space.parameters()]
             point = sobol_point(

@@ -13,6 +13,8 @@ class TrialOrder(Settings):
     """Train this config into that folder; go on where an abandoned attempt in it stopped."""
 
     number: int
+    study: str = ""
+    """Its name, for what a person reads."""
     config: dict[str, Any]
     """A complete RunConfig."""
     folder: str
@@ -28,6 +30,8 @@ class TrialOrder(Settings):
     """Which of the trial's processes this one is; the first one alone reports and records."""
     meeting: str | None = None
     """A file through which several processes find each other; it is not there before."""
+    loggers: list[str] = Field(default_factory=list)
+    """By their names in `hpo.loggers`: what the trial logs goes there too."""
     limits: dict[str, float] = Field(default_factory=dict)
     """The most that a config may cost, by the name of what is measured before it is trained."""
     memory_bytes: float | None = None

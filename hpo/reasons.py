@@ -9,12 +9,16 @@ SETTINGS = "config"
 """The section that is left out: there null is a setting like any other."""
 OWN_DATA = "the data module is the user's own"
 EVER = {
-    "metric.seeds": "one seed was trained; more seeds are not evaluated yet",
+    "metric.seeds": "one seed was trained; hpo evaluate STUDY --seeds 5 trains more",
+    "metric.seeds.sd": "one seed has no spread",
+    "metric.seeds.ci95": "one seed has no spread",
     "test.value": "the test split was not opened; hpo evaluate STUDY --test opens it",
     "training.cohort": "the trial was trained alone",
     "seeds.split": f"{OWN_DATA}, and makes its own split",
     "data.task": "module and data module are the user's own, and bring their own task",
     "environment.cpu": "the system does not name its processor",
+    "environment.cpu_features": "the system does not name its processor's instructions",
+    "verified": "it was not verified yet; hpo verify does that",
     "environment.git": "no git commit was found where the study ran",
 }
 """Reasons that do not depend on the study."""
@@ -32,11 +36,29 @@ def reasons_of(record: Mapping[str, Any], *, default_failed: bool) -> dict[str, 
     """
     described = {key: value for key, value in record.items() if key != SETTINGS}
     known = {**EVER, **_of_the_study(described, default_failed=default_failed)}
-    nulls = list(_nulls(described))
+    nulls = list(nulls_of(described))
     silent = ", ".join(path for path in nulls if path not in known)
     if silent:
         what = f"no reason why {silent} is null; name one in hpo.reasons"
         raise TypeError(f"best_config.json: {what}")
+    return {path: known[path] for path in nulls}
+
+
+def revised_reasons(record: Mapping[str, Any], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return why each null of a record is null, where some are null no more and others are now.
+
+    Args:
+        record: the best config as plain values.
+        reasons: known ones; those of values that are there are left out.
+
+    Raises:
+        TypeError: if a null has no reason.
+    """
+    known = {**EVER, **reasons}
+    nulls = list(nulls_of({k: v for k, v in record.items() if k != SETTINGS}))
+    silent = ", ".join(path for path in nulls if path not in known)
+    if silent:
+        raise TypeError(f"best_config.json: no reason why {silent} is null; name one")
     return {path: known[path] for path in nulls}
 
 
@@ -73,13 +95,13 @@ def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[st
     }
 
 
-def _nulls(value: Any, path: str = "") -> Iterator[str]:
+def nulls_of(value: Any, path: str = "") -> Iterator[str]:
     """Yield the dotted path of every null in plain values."""
     if value is None:
         yield path
     elif isinstance(value, dict):
         for key, below in value.items():
-            yield from _nulls(below, f"{path}.{key}" if path else str(key))
+            yield from nulls_of(below, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for index, below in enumerate(value):
-            yield from _nulls(below, f"{path}.{index}")
+            yield from nulls_of(below, f"{path}.{index}")

@@ -1,16 +1,19 @@
 """What a study leaves on disk, in an order that a kill at any moment leaves sound."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from hpo.best import BestWriter, best_of
+from hpo.figures.learning import course_of, learning_figure
 from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.proposals import Proposal
 from hpo.records import (
     TrialRecord,
     attributes_of,
+    curve_rows,
     now_utc,
     read_curve,
     write_leaderboard,
@@ -21,6 +24,7 @@ from hpo.scheduler import Scheduler
 from hpo.steering.wishes import REQUEST
 from hpo.storage.writer import StudyStorage
 
+_log = logging.getLogger(__name__)
 TABLES_EVERY_S = 1.0
 """How old leaderboard, best config and progress may be; a new best is written at once."""
 
@@ -99,6 +103,7 @@ class Recorder:
         make_folder(self._folder.trial(record.number))
         if traceback:
             write_text(self._folder.trial(record.number) / "traceback.txt", traceback)
+        self._draw(record)
         write_trial(self._folder, record)
         self._folder.proposal(record.number).unlink(missing_ok=True)
         self._storage.finish(record.number, record.state, record.value, attributes_of(record))
@@ -110,6 +115,20 @@ class Recorder:
         if self._leader is record:
             self._write_tables(time_s)
         return self._leader is record
+
+    def _draw(self, record: TrialRecord) -> None:
+        """Draw the learning curve of a trial that was validated; a study never ends for that."""
+        trial = self._folder.trial(record.number)
+        metric, direction = self._best.metric, self._best.direction
+        try:
+            rows = curve_rows(trial)
+            course = course_of(record, rows, metric=metric, direction=direction)
+            picture = learning_figure(course) if rows else None
+        except Exception as error:  # noqa: BLE001  (a curve that a disk or a person damaged)
+            _log.warning("%s: no picture: %s: %s", trial, type(error).__name__, error)
+            return
+        if picture is not None:
+            write_text(trial / "curve.svg", picture)
 
     def tick(self, time_s: float) -> None:
         """Write what has waited long enough."""
@@ -128,7 +147,7 @@ class Recorder:
         Raises:
             EnvironmentFault: if the storage stays out of reach; the records are on disk.
         """
-        self._write_tables(time_s)
+        self._write_tables(time_s, running=False)
         self._storage.finish_writing()
         self._retire()
 
@@ -139,7 +158,7 @@ class Recorder:
                 self._retention.ended(record)
             self._unstored.clear()
 
-    def _write_tables(self, time_s: float) -> None:
+    def _write_tables(self, time_s: float, *, running: bool = True) -> None:
         self._changed = False
         if self.records:
             write_leaderboard(
@@ -148,7 +167,7 @@ class Recorder:
                 direction=self._best.direction,
                 metric=self._best.metric,
             )
-            self._best.write(self.records, time_s=time_s)
+            self._best.write(self.records, time_s=time_s, running=running)
         self.write_progress(time_s)
 
     def _state(self) -> object:

@@ -15,12 +15,23 @@ from hpo.errors import UsageError
 from hpo.files import write_json, write_text
 from hpo.grammar.nodes import Scalar
 from hpo.layout import StudyFolder
-from lightning_modules.cells import CsvWriter, safe_cell
+from lightning_modules.cells import CsvWriter, plain_cell, safe_cell
 from lightning_modules.result import RunResult
 
 State = Literal["complete", "pruned", "failed"]
 Reason = Literal["nan", "oom", "infeasible", "timeout", "killed", "disk", "error"]
 Read = TypeVar("Read", bound=BaseModel)
+
+
+class ImportedOutcome(BaseModel):
+    """What another program's study says of a trial that was trained elsewhere."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    value: float | None
+    """The objective; of a pruned trial its best report, if it made one."""
+    attributes: dict[str, Any] = {}
+    """What its program noted of it: Optuna's user attributes."""
 
 
 class TrialRecord(BaseModel):
@@ -51,6 +62,8 @@ class TrialRecord(BaseModel):
     audit: int | None = None
     """The validation at which the pruner would have stopped the trial, which ran on to show it."""
     run: RunResult | None = None
+    imported: ImportedOutcome | None = Field(None, exclude_if=lambda outcome: outcome is None)
+    """In the place of a run: the trial was trained by another program."""
     started_utc: str
     ended_utc: str
     seconds: float
@@ -58,6 +71,8 @@ class TrialRecord(BaseModel):
     @property
     def value(self) -> float | None:
         """The objective at the best validation; None for a failed trial."""
+        if self.imported is not None:
+            return self.imported.value
         return None if self.run is None else self.run.value
 
     @property
@@ -161,9 +176,24 @@ def read_curve(trial: Path) -> dict[int, float]:
         return {int(row["validation"]): float(row["objective"]) for row in csv.DictReader(stream)}
 
 
+def curve_rows(trial: Path) -> list[dict[str, float]]:
+    """Return every validation of a trial from its folder: each number by the name of its column."""
+    file = trial / "curve.csv"
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return [
+        {plain_cell(name): float(value) for name, value in row.items() if value} for row in rows
+    ]
+
+
 def attributes_of(record: TrialRecord) -> dict[str, object]:
     """Return what the dashboard shows of a trial, numbers where they can be axes."""
     run = record.run
+    if record.imported is not None:  # another program's attributes, as it named them
+        told = {"status": record.state, "reason": record.reason, "what": record.what or None}
+        return {**told, **record.imported.attributes}
     shown: dict[str, object] = {
         "seed": record.seed,
         "seconds": record.seconds,
@@ -183,7 +213,11 @@ def _numbers_of(run: RunResult) -> dict[str, object]:
     return {
         "n_parameters": run.n_parameters,
         "size_mb": round(run.size_bytes / 1e6, 6),
+        "flops": run.flops,
         "latency_ms": run.latency_ms,
+        "latency_ms_64": run.latency.get("64"),
+        "train_seconds": run.train_seconds,
+        "samples_per_second": run.samples_per_second,
         "epochs_run": run.epochs_run,
         "best_epoch": run.best_epoch,
         "stop_reason": run.stopped_by,

@@ -1,9 +1,10 @@
-"""Which checkpoints a study keeps: those of its best trials and of the defaults, no more."""
+"""Which checkpoints a study keeps: of its best trials, the defaults, and what seeds chose."""
 
 from collections.abc import Sequence
 
 from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, ranked
+from hpo.seeds import chosen_by_seeds
 from lightning_modules.running import forget_running
 
 
@@ -26,7 +27,7 @@ def forget_checkpoints(
     Their records stay. Call it when the storage knows every one of ``records``: a file goes after
     the state is stored, never before.
     """
-    safe = kept(records, direction=direction, keep=keep)
+    safe = kept(records, direction=direction, keep=keep) | chosen_by_seeds(folder)
     for record in records:
         trial = folder.trial(record.number)
         forget_running(trial)
@@ -56,7 +57,8 @@ class Retention:
         forget_checkpoints(folder, records, direction=direction, keep=keep)
         complete = [record for record in records if record.has_rank]
         self._best = ranked(complete, direction)[:keep]
-        self._defaults = {record.number for record in records if "default" in record.notes}
+        self._always = {record.number for record in records if "default" in record.notes}
+        self._always |= chosen_by_seeds(folder)
 
     def ended(self, record: TrialRecord) -> None:
         """Take note of a trial that the storage knows to have ended."""
@@ -65,7 +67,7 @@ class Retention:
         self._best = ranked([*self._best, *new], self._direction)[: self._keep]
         kept = {one.number for one in self._best}
         if "default" in record.notes:
-            self._defaults.add(record.number)
+            self._always.add(record.number)
         forget_running(self._folder.trial(record.number))
-        for number in (known | {record.number}) - kept - self._defaults:
+        for number in (known | {record.number}) - kept - self._always:
             (self._folder.trial(number) / "best.ckpt").unlink(missing_ok=True)

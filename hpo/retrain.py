@@ -42,6 +42,7 @@ def retrain(
     *,
     overrides: Sequence[str] = (),
     listener: Listener | None = None,
+    fresh: bool = False,
 ) -> Retrained:
     """Train the config in ``file`` into ``folder``; leaves ``result.json`` there too.
 
@@ -50,6 +51,7 @@ def retrain(
         folder: default ``runs/`` and the config's hash.
         overrides: ``path=value`` each.
         listener: told of every validation.
+        fresh: train in a process of its own, as a study does.
 
     Raises:
         UsageError: if the file is no config, the folder is not empty, or the config wants more
@@ -65,7 +67,7 @@ def retrain(
     folder.mkdir(parents=True, exist_ok=True)
     with log_to(folder / "log.txt"):
         data = open_data(config)
-        if config.trainer.processes == 1:
+        if config.trainer.processes == 1 and not fresh:
             result = train(config, folder, report=listener, data=data)
         else:
             result = _train_in_children(config, folder, listener)
@@ -82,7 +84,7 @@ def retrain(
 
 
 def _train_in_children(config: RunConfig, folder: Path, listener: Listener | None) -> RunResult:
-    """Train a config that wants several processes in processes of its own."""
+    """Train a config in processes of its own, as many as it wants."""
     gpus = gpus_for([config.trainer])
     refuse_processes([config.trainer], gpus, workers=1)
     children = Children(1, devices=gpus)

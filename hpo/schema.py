@@ -1,7 +1,8 @@
-"""JSON Schema of the study file, so that editors complete and check it."""
+"""JSON Schema of the study file, so that editors complete and check it, and of the best config."""
 
 from typing import Any
 
+from hpo.best import BestConfig
 from hpo.search import BudgetConfig, ConstraintsConfig, SearchConfig
 from hpo.space import SECTIONS
 from lightning_modules.config import RunConfig
@@ -61,6 +62,20 @@ def study_schema() -> dict[str, Any]:
             "choices": CHOICES,
         },
     }
+
+
+def best_config_schema() -> dict[str, Any]:
+    """Return the schema (draft 2020-12) of ``best_config.json``: our keys strictly, others open."""
+    schema = BestConfig.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "hpo best_config.json",
+    }
+
+
+SCHEMAS = {"study": study_schema, "best-config": best_config_schema}
+"""What `hpo schema` prints, by name."""
 
 
 def _allow_bare_names(search: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hpo.grammar.nodes import Scalar
 from lightning_modules.registry import Registry
 from lightning_modules.settings import Settings, Tagged, conflict
 
@@ -213,6 +214,9 @@ class SearchConfig(Settings):
     trained once more, with another seed."""
     audit: float = Field(0.0, ge=0, lt=1)
     """The share of the trials that the pruner would stop, and that run on to show what is lost."""
+    first: list[dict[str, Scalar]] = Field([], exclude_if=lambda first: not first)
+    """Parameters of the trials that come right after the defaults, by their dotted paths; what is
+    left out is drawn. `hpo advise --write` puts the best of an earlier study here."""
     trial_memory_gb: float | None = Field(None, gt=0)
     """How much memory one trial's process may hold; it fails then."""
 
@@ -220,6 +224,14 @@ class SearchConfig(Settings):
     def _audits_something(self) -> "SearchConfig":
         if self.audit and isinstance(self.pruner, NoPrunerConfig):
             raise conflict("audit: has no effect without a pruner; remove it, or choose a pruner")
+        return self
+
+    @model_validator(mode="after")
+    def _has_room_for_first(self) -> "SearchConfig":
+        if self.first and isinstance(self.sampler, GridConfig | QmcConfig):
+            raise conflict(
+                "first: a grid or a sequence has its own points; remove it, or use another sampler"
+            )
         return self
 
     @model_validator(mode="before")

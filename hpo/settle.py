@@ -111,7 +111,10 @@ def _distributions(
     space: SearchSpace, params: Mapping[str, Scalar]
 ) -> dict[str, optuna.distributions.BaseDistribution]:
     given = optuna.trial.FixedTrial(dict(params))
-    space.decide(given)
+    if space.imported is None:
+        space.decide(given)
+    else:
+        space.decide_some(given, params)
     return given.distributions
 
 

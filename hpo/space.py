@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpo.errors import Problem
+from hpo.errors import Problem, UsageError
 from hpo.files import Document, RawPath
 from hpo.grammar.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit, on_grid
+from hpo.grammar.imported import IMPORTED, imported_space
 from hpo.grammar.nodes import (
     Choices,
     Fixed,
@@ -69,6 +70,13 @@ class SearchSpace:
     def __init__(self, document: Document) -> None:
         self._document = document
         self.values = {key: document.values[key] for key in SECTIONS if key in document.values}
+        self.imported = imported_space(document.values)
+        """Of a study that was imported: its parameters, from which no config follows; or None."""
+        self.problems: list[Problem] = []
+        if self.imported is not None:
+            self.values = {IMPORTED: document.values[IMPORTED]}
+            self._root = self.imported.root()
+            return
         wrong: list[tuple[Place, Problem]] = []
         self._root = Parser(wrong.append).root(self.values, RunConfig)
         self.problems = [self._located(place.raw, problem) for place, problem in wrong]
@@ -83,24 +91,42 @@ class SearchSpace:
         """Decide every leaf; parameter names are the dotted paths.
 
         Raises:
+            UsageError: if the study was imported.
             ValidationError: if what was decided excludes each other.
         """
         return RunConfig.model_validate(self.decide(chooser, seed=seed))
 
     def decide(self, chooser: Chooser, *, seed: int = 0) -> dict[str, Any]:
-        """Return plain values, every leaf decided; they may exclude each other."""
+        """Return plain values, every leaf decided; they may exclude each other.
+
+        Raises:
+            UsageError: if the study was imported.
+        """
+        self.refuse_imported()
         return {**_decide(self._root, chooser), "seed": seed}
 
     def resolve(self, params: Mapping[str, Scalar], *, seed: int = 0) -> RunConfig:
         """Return the config in which the undecided leaves have the values of ``params``."""
         return self.sample(Given(params), seed=seed)
 
+    def decide_some(self, chooser: Chooser, names: Iterable[str]) -> None:
+        """Decide the leaves of these names alone, as trials of an imported study have them."""
+        wanted = set(names)
+        for leaf in self.parameters():
+            if leaf.name in wanted:
+                _decide(leaf.node, chooser)
+
     def parameters(self) -> list[Parameter]:
         """Return every undecided leaf, lists at their greatest length."""
         return list(_parameters(self._root, ()))
 
     def defaults(self) -> list[Default]:
-        """Return the default config of every family, in the order of the file."""
+        """Return the default config of every family, in the order of the file.
+
+        Raises:
+            UsageError: if the study was imported.
+        """
+        self.refuse_imported()
         model = self._root.children.get("model")
         families = list(model.branches) if isinstance(model, OneOf) else [None]
         return [self._default(family) for family in families]
@@ -121,7 +147,12 @@ class SearchSpace:
         return points
 
     def corners(self) -> Iterator[RunConfig]:
-        """Yield configs that between them show every bound and every choice."""
+        """Yield configs that between them show every bound and every choice.
+
+        Raises:
+            UsageError: if the study was imported.
+        """
+        self.refuse_imported()
         for turn in range(_turns(self._root)):
             yield RunConfig.model_validate(_candidate(self._root, turn, (), {}))
 
@@ -135,6 +166,17 @@ class SearchSpace:
         """Return ``file:line: name`` for a dotted path of the study file."""
         raws = {leaf.name: leaf.node.place.raw for leaf in self.parameters()}
         return f"{self._document.where(raws.get(name, tuple(name.split('.'))))}: {name}"
+
+    def refuse_imported(self) -> None:
+        """Refuse what only a space of configs can do.
+
+        Raises:
+            UsageError: if the study was imported.
+        """
+        if self.imported is not None:
+            what = "was imported from an Optuna study; how to train its trials is not known here"
+            hint = "write a study file of your own; hpo trials shows what there is"
+            raise UsageError(self._document.name, what, hint)
 
     def _default(self, family: str | None) -> Default:
         # First which branches, then their own defaults: sgd's lr is not adamw's.

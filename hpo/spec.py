@@ -7,10 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from hpo.errors import Problem, SpecError, UsageError
 from hpo.files import Document, RawPath, dump_yaml, parse_value, read_document
+from hpo.given import check_given
+from hpo.grammar.imported import IMPORTED
 from hpo.problems import config_problems
 from hpo.search import BudgetConfig, ConstraintsConfig, SearchConfig, spelled_out
 from hpo.space import SECTIONS, SearchSpace
@@ -138,19 +140,38 @@ def check_document(document: Document) -> StudySpec:
     Raises:
         SpecError: if anything in it is wrong; it names every mistake.
     """
-    settings = {key: value for key, value in document.values.items() if key not in SECTIONS}
-    space = SearchSpace(document)
+    space = _space(document)
+    sections = SECTIONS if space.imported is None else (IMPORTED,)
+    settings = {key: value for key, value in document.values.items() if key not in sections}
     problems = list(space.problems)
     for loc, what, hint in config_problems(StudySettings, settings):
         if what == "unknown key" and len(loc) == 1:
             hint = suggest(loc[0], [*SECTIONS, *StudySettings.model_fields])
         problems.append(Problem(f"{document.where(loc)}: {'.'.join(loc)}", what, hint))
+    if not problems and space.imported is not None:
+        return StudySpec(settings=StudySettings.model_validate(settings), space=space)
     if not problems:
         checked = StudySettings.model_validate(settings)
         problems = _strategy_problems(checked, space, document)
     if problems:
         raise SpecError(problems)
     return StudySpec(settings=checked, space=space)
+
+
+def _space(document: Document) -> SearchSpace:
+    """Return the space of a study file.
+
+    Raises:
+        SpecError: if it says that it was imported, and is not as the import wrote it.
+    """
+    try:
+        return SearchSpace(document)
+    except ValidationError as error:
+        wrong = [
+            Problem(f"{document.name}: {'.'.join(map(str, one['loc']))}", one["msg"])
+            for one in error.errors()
+        ]
+        raise SpecError(wrong) from None
 
 
 def find_study_file(source: str | Path) -> Path:
@@ -287,6 +308,9 @@ def _strategy_problems(
     if name == "gp" and any(parameter.branch for parameter in parameters):
         what = "gp does not model spaces with branches (one_of)"
         return [Problem(space.where("search.sampler"), what, "use tpe")]
+    first = _first_problems(settings, space, document)
+    if first:
+        return first
     if not parameters:
         hint = "give at least one setting a range or choices, or use hpo train"
         return [Problem(document.name, "nothing to search", hint)]
@@ -298,6 +322,23 @@ def _strategy_problems(
             where = space.where(place or "search.sampler")
             return [Problem(where, what, "add choices or step, or use sampler: tpe")]
     return []
+
+
+def _first_problems(
+    settings: StudySettings, space: SearchSpace, document: Document
+) -> list[Problem]:
+    """Return what is wrong with the trials that are to come first."""
+    found = []
+    for index, params in enumerate(settings.search.first):
+        where = document.where(("search", "first", str(index)))
+        try:
+            check_given(space, params)
+        except SpecError as error:
+            found += [
+                Problem(f"{where}: search.first.{index}: {one.where}", one.what, one.hint)
+                for one in error.problems
+            ]
+    return found
 
 
 def _without_nones(values: dict[str, Any]) -> dict[str, Any]:

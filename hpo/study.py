@@ -22,6 +22,7 @@ from hpo.folder import (
     trials_told,
 )
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
+from hpo.loggers import refuse_loggers
 from hpo.logs import log_to
 from hpo.preflight import try_families
 from hpo.proposals import Proposals, grid_points
@@ -70,6 +71,7 @@ def run_study(
     storage: str | None = None,
     workers: int | Workers = 0,
     observers: Sequence[Observer] = (),
+    loggers: Sequence[str] = (),
     allow_change: bool = False,
     began: float | None = None,
 ) -> StudyOutcome:
@@ -82,25 +84,27 @@ def run_study(
         workers: how many trials are trained at once, each in a process of its own; 0 trains in
             this process. Or who trains them.
         observers: told of everything that happens.
+        loggers: where trials log to as well: ``csv``, ``mlflow``, ``wandb`` (`hpo.loggers`).
         allow_change: resume with another space, data, objective or seed all the same, and
             record that.
         began: when this call began, by the machine's monotonic clock; now by default. The time
             of the budget counts from there.
 
     Raises:
-        UsageError: if a family cannot take the data, a limit of a trial is set that training in
-            this process cannot keep, or a trial wants more processes than there are GPUs, or than
-            this one; nothing was created.
+        UsageError: if there is no logger of a name, a family cannot take the data, a limit of a
+            trial is set that training in this process cannot keep, or a trial wants more processes
+            than there are GPUs, or than this one; nothing was created.
         RefusedError: if the study exists with another space, data, objective or seed, or the
             storage holds its trials and the folder is gone.
-        EnvironmentFault: if another supervisor runs it, the folder cannot be made, or the storage
-            cannot be opened.
+        EnvironmentFault: if a logger's package is not installed, another supervisor runs it, the
+            folder cannot be made, or the storage cannot be opened.
         StudyError: if the first trials all failed the same way, or no trial is usable.
     """
     began = time.monotonic() if began is None else began
     if not workers and trial_limits(spec) != TrialLimits():
         what = "trial_timeout and trial_memory_gb need a process of the trial's own"
         raise UsageError("search", what, "use workers, or remove them")
+    refuse_loggers(loggers)
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
     trainers = _trainers(workers, spec)
@@ -132,7 +136,7 @@ def run_study(
                 _refuse_leftovers(database, folder, made_here)
             changes = [] if made_here else record_changes(folder, spec, data, found)
             watchers = [TensorBoardObserver(), *observers]
-            study = _study_of(spec, folder, default, began)
+            study = replace(_study_of(spec, folder, default, began), loggers=loggers)
             return _supervise(study, spec, database, trainers, watchers, changes)
         finally:
             database.close()

@@ -57,6 +57,8 @@ class Study:
     """No trial is started with less room on the disk."""
     constraints: Mapping[str, float]
     """The most that a network may cost, by the name of what is measured."""
+    loggers: Sequence[str] = ()
+    """Where trials log to as well, by their names in `hpo.loggers`."""
     began: float
     """When this call began, by the machine's monotonic clock: its preparation takes time too."""
 
@@ -216,11 +218,13 @@ class Supervisor:
         own = self._workers.shares_data
         order = TrialOrder(
             number=proposal.number,
+            study=self._study.name,
             config=proposal.config.plain(),
             folder=str(folder),
             plugins=self._study.plugins,
             cache=str(self._study.folder.cache) if own else None,
             log=str(self._study.folder.log) if own else None,
+            loggers=list(self._study.loggers),
             limits=dict(self._study.constraints),
             memory_bytes=self._study.limits.memory_bytes,
         )

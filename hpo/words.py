@@ -38,6 +38,20 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m"
 
 
+def size_words(n_bytes: int) -> str:
+    """Return bytes as people say them.
+
+    >>> size_words(512), size_words(48_300), size_words(2_400_000_000)
+    ('512 bytes', '48 kB', '2.4 GB')
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes} bytes"
+    for unit, size in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if n_bytes < 999.5 * size:
+            return f"{n_bytes / size:.{1 if n_bytes < 9.95 * size else 0}f} {unit}"
+    return f"{n_bytes / 1e12:.1f} TB"
+
+
 def arrow(direction: str) -> str:
     """Return ↑ for a metric to maximize, ↓ for one to minimize."""
     return "↑" if direction == "maximize" else "↓"
@@ -60,15 +74,16 @@ def sparkline(values: Sequence[float], width: int = 20) -> str:
 
 def trial_words(record: TrialRecord) -> str:
     """Return what became of a trial, in words."""
-    family = record.config["model"]["family"]
     what = describe_config(record.config)
     if "default" in record.notes:
-        what = f"default {family}"
+        what = f"default {record.config['model']['family']}"
     if record.same_as is not None:
         return f"same config as trial {record.same_as}  {what}"
     if record.state == "pruned" and record.run is not None:
         by_hand = " by hand" if record.run.stopped_by == "user" else ""
         return f"stopped{by_hand} at epoch {record.run.epochs_run:g}  {what}"
+    if record.state == "pruned" and record.imported is not None:
+        return f"stopped  {what}"
     if record.state == "failed":
         return f"{record.reason}: {record.what}"
     return what

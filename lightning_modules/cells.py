@@ -33,3 +33,12 @@ def safe_cell(text: str) -> str:
     ("'=1+1", "''=1+1", 'a', "'a'")
     """
     return "'" + text if _FORMULA.match(text) else text
+
+
+def plain_cell(text: str) -> str:
+    """Return what `safe_cell` was given.
+
+    >>> [plain_cell(safe_cell(text)) for text in ("=1+1", "'=1+1", "a", "'a'")]
+    ['=1+1', "'=1+1", 'a', "'a'"]
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

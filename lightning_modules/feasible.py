@@ -10,11 +10,12 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from lightning_modules.build import RunData, build_module
 from lightning_modules.config import RunConfig
+from lightning_modules.costs import latency_ms
 from lightning_modules.errors import TrialFailed, UsageError
 from lightning_modules.module import SupervisedModule
 from lightning_modules.optim import OPTIMIZERS, is_no_average
 from lightning_modules.seeds import derive
-from lightning_modules.train import latency_ms, seed_everything, steady_threads
+from lightning_modules.train import seed_everything, steady_threads
 
 
 class Infeasible(TrialFailed):
@@ -189,7 +190,7 @@ def _batch_rows(config: RunConfig, data: RunData) -> int:
 def _latency(config: RunConfig, data: RunData) -> float:
     with steady_threads(config.trainer.threads):
         seed_everything(derive(config.seed, "init"))
-        found = latency_ms(build_module(config, data), data)
-    if found is None:
-        raise TypeError("a latency that was asked for can be measured")
-    return found
+        module = build_module(config, data)
+        if data.facts is None or not isinstance(module, SupervisedModule):
+            raise TypeError("a latency that was asked for can be measured")
+        return latency_ms(module, data.facts)

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from lightning_modules.build import RunData
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import full_disk, write_text
+from lightning_modules.effort import SECONDS, SPEED
 from lightning_modules.result import Command, Listener, RunResult, Validation
 from lightning_modules.watch import BEST, CURVE, Abandoned, write_curve
 
-KEPT = (BEST, "preparation.json")
-"""What the first fold's network leaves in the folder of the run."""
+KEPT = (BEST, "preparation.json", "confusion.svg", "residuals.svg")
+"""What the first fold's network leaves in the folder of the run, where it left them."""
 _RESULT = "result.json"
 
 
@@ -130,7 +131,14 @@ def _validation(config: RunConfig, results: list[RunResult]) -> Validation:
         metrics={
             name: statistics.fmean(one.metrics[name] for one in results) for name in sorted(names)
         },
+        pace=_pace(results[-1]),
     )
+
+
+def _pace(last: RunResult) -> dict[str, float]:
+    """Return what the training of the fold that has just ended took."""
+    known = {SECONDS: last.train_seconds, SPEED: last.samples_per_second}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _together(results: list[RunResult], mean: Validation, *, stopped: bool) -> RunResult:
@@ -145,6 +153,18 @@ def _together(results: list[RunResult], mean: Validation, *, stopped: bool) -> R
         "validations": len(results),
         "steps": mean.step,
         "seconds": mean.seconds,
+        "train_seconds": _sum([one.train_seconds for one in results]),
+        "samples_per_second": _mean([one.samples_per_second for one in results]),
         "folds": [one.value for one in results],
     }
     return results[0].model_copy(update=changed)
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _mean(values: list[float | None]) -> float | None:
+    total = _sum(values)
+    return None if total is None else total / len(values)

@@ -23,13 +23,15 @@ from lightning_modules.criterion import (
 from lightning_modules.data.batches import ALL
 from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES
+from lightning_modules.label_metrics import taken
+from lightning_modules.last_rows import LastRows
 from lightning_modules.layers.level import FromLevel
 from lightning_modules.layers.noise import Noise, draw_noise, number_of
 from lightning_modules.metrics import compute, metrics_of
 from lightning_modules.optimizers import build_optimizer, build_schedule
 from lightning_modules.seeds import of_step
 from lightning_modules.settings import number_fields
-from lightning_modules.task import NUMBERS, ForecastingConfig
+from lightning_modules.task import METRICS, NUMBERS, ForecastingConfig
 
 Batch = tuple[Tensor, Tensor]
 Tensors = Mapping[str, Tensor]
@@ -38,8 +40,10 @@ Tensors = Mapping[str, Tensor]
 class SupervisedModule(pl.LightningModule):
     """One network under one config.
 
-    Logs ``train/loss`` and ``train/lr``, and at each validation ``val/loss`` and ``val/<metric>``
-    for the metrics of the task, in the target's own units.
+    Logs at each validation ``val/loss`` and ``val/<metric>`` for the metrics of the task, in the
+    target's own units; and ``train/<objective>``, of the last rows that were trained, as they were
+    put out then: with dropout, augmented, by weights that moved on. No metric of a plugin is called
+    for that, and none of rows that were mixed.
 
     The network of an ensemble gives ``(rows, members, n_outputs)``: it is trained by the mean of
     its members' losses, and predicts the mean of their predictions.
@@ -64,6 +68,9 @@ class SupervisedModule(pl.LightningModule):
         self.numbers = step_numbers(config)
         self.register_buffer("class_weights", _weights(config, facts), persistent=False)
         self._seen: list[Batch] = []
+        self._trained = LastRows() if _measures_training(config) else None
+        self.validated: Batch | None = None
+        """What the last validation predicted, `outlook` of it, and what was right."""
         self._share = ALL
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
@@ -131,7 +138,9 @@ class SupervisedModule(pl.LightningModule):
         drawn = self.noise(len(batch[0]) * n_shares, self.global_step, part)
         noise = {name: values[rank::n_shares] for name, values in drawn.items()}
         forward = self.network if self.takes_noise else _plain(self.network)
-        value, _ = self._step(forward, batch, noise, self.numbers)
+        value, outputs = self._step(forward, batch, noise, self.numbers)
+        if self._trained is not None:
+            self._trained.add(outputs, batch[1])
         return value
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -143,12 +152,31 @@ class SupervisedModule(pl.LightningModule):
 
         Here and not later: a checkpoint that is taken when the validation ends holds the step.
         """
-        values = self.measure(everything=False)
+        outputs, targets = self.collect()
+        values = self.measure_all(outputs, targets, everything=False)
         for name, value in values.items():
             self.log(f"val/{name}", value)
+        self.validated = (self.outlook(outputs), self.truth(targets))
+        if self._trained:
+            trained = self._measure_trained(*self._trained.take())
+            self.log(f"train/{self.config.objective.metric}", trained)
         if self._plateau is not None and not self.trainer.sanity_checking:
             objective = values[self.config.objective.metric]
             self._plateau.step(self.trainer.strategy.broadcast(objective))
+
+    def outlook(self, outputs: Tensor) -> Tensor:
+        """Return what raw outputs predict: classes ``(rows,)``, labels 0 and 1, or numbers."""
+        predicted = self.predict(outputs)
+        if self.config.kind in NUMBERS:
+            return predicted
+        return taken(predicted) if self.config.kind == "multilabel" else predicted.argmax(1)
+
+    def _measure_trained(self, outputs: Tensor, targets: Tensor) -> float:
+        """Return the objective's metric of rows as they were trained."""
+        if self.is_ensemble:
+            outputs = mean_of_members(outputs.float(), kind=str(self.config.kind))
+        metric = METRICS[self.config.objective.metric]
+        return compute(metric, self.predict(outputs), self.truth(targets), self.numbers)
 
     def measure(self, *, everything: bool) -> dict[str, float]:
         """Return loss and metrics over all that the validation steps kept, and forget it."""
@@ -214,13 +242,20 @@ class SupervisedModule(pl.LightningModule):
         return math.ceil(len(loader) / settings.accumulate) * settings.max_epochs
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of a plateau schedule, which is stepped here and not by Lightning."""
+        """Keep the state of a plateau schedule, which is stepped here and not by Lightning.
+
+        And what was put out since the last validation, where that was a while ago.
+        """
         if self._plateau is not None:
             checkpoint["plateau"] = dict(self._plateau.state_dict())
+        if self._trained:
+            checkpoint["trained"] = self._trained.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the state of a plateau schedule until there is one."""
+        """Remember the state of a plateau schedule until there is one, and what was put out."""
         self._plateau_state = checkpoint.get("plateau")
+        if self._trained is not None:
+            self._trained.restore(checkpoint.get("trained", []))
 
     def on_fit_start(self) -> None:
         """Learn which share of every batch comes here; put a plateau schedule's state back."""
@@ -242,6 +277,15 @@ class SupervisedModule(pl.LightningModule):
             raise TypeError(f"a {kind} task always has a loss")
         weights = self.get_buffer("class_weights") if self.class_weights is not None else None
         return loss_of(kind, loss, outputs, targets, weights=weights, numbers=numbers)
+
+
+def _measures_training(config: RunConfig) -> bool:
+    """Return whether the objective is measured of trained rows: it is ours, and they are whole.
+
+    A function of the user's own may take long, or count how often it is called.
+    """
+    mixed = bool(getattr(getattr(config.data, "augment", None), "of_rows", []))
+    return isinstance(METRICS[config.objective.metric].compute, str) and not mixed
 
 
 def _weights(config: RunConfig, facts: DataFacts) -> Tensor | None:

@@ -31,6 +31,8 @@ class Validation(Settings):
     best: bool
     """Whether this is the best objective so far."""
     metrics: dict[str, float]
+    pace: dict[str, float] = Field(default_factory=dict)
+    """``train/seconds`` of training since the last validation, and ``train/samples_per_second``."""
 
 
 class Listener(Protocol):
@@ -78,9 +80,20 @@ class RunResult(Settings):
     validations: int
     steps: int
     seconds: float
+    train_seconds: float | None = None
+    """Of them those of training; the others went into validations and files."""
+    samples_per_second: float | None = None
+    """Rows trained in a second of training; None where nobody knows what a row is."""
     n_parameters: int
     size_bytes: int
+    flops: int | None = None
+    """Floating-point operations of one row's way forward, a multiplication and an addition two."""
     latency_ms: float | None
+    """Median time of one row on the CPU, with the threads of the config."""
+    latency: dict[str, float] = Field(default_factory=dict)
+    """The same of batches, by their rows: ``"1"`` and ``"64"``."""
+    null_because: dict[str, str] = Field(default_factory=dict)
+    """Why a number is None; records of before there were reasons have none."""
     device: str
     checkpoint: Checkpoint
     data: DataRecord

@@ -4,30 +4,31 @@ import json
 import logging
 import math
 import random
-import statistics
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from lightning_modules.accumulation import WholeSteps
 from lightning_modules.averaging import AfterValidation, averaging_of
 from lightning_modules.build import RunData, build_module, open_data
 from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint
 from lightning_modules.config import RunConfig
+from lightning_modules.costs import costs_of
 from lightning_modules.durable import full_disk, write_text
+from lightning_modules.effort import speed
 from lightning_modules.errors import TrialFailed, UsageError
 from lightning_modules.folds import train_folds
 from lightning_modules.interrupts import OwnSignals
-from lightning_modules.module import SupervisedModule
 from lightning_modules.ranks import (
     Agreed,
     Follow,
@@ -41,7 +42,16 @@ from lightning_modules.running import forget_running, newest_sound
 from lightning_modules.seeds import derive
 from lightning_modules.watch import Watch, forget_outcome
 
+NO_ROWS = "the tensors of a batch have different lengths: how many rows it has is not known"
 _log = logging.getLogger(__name__)
+
+
+class Show(Protocol):
+    """Is shown what the best validation of a run predicted."""
+
+    def __call__(self, folder: Path, predicted: Tensor, truth: Tensor) -> None:
+        """Take the run's folder, what was predicted (`SupervisedModule.outlook`) and the truth."""
+        ...
 
 
 def train(
@@ -50,7 +60,8 @@ def train(
     *,
     report: Listener | None = None,
     data: RunData | None = None,
-    loggers: list[Any] | None = None,
+    loggers: Callable[[Path], list[Logger]] | None = None,
+    show: Show | None = None,
     open_fold: Callable[[RunConfig], RunData] = open_data,
 ) -> RunResult:
     """Train ``config`` once, or once per fold (`lightning_modules.folds`).
@@ -66,7 +77,9 @@ def train(
         folder: where to; it is created, and holds nothing, or the same run, abandoned.
         report: told of every validation and batch; its answer is obeyed.
         data: from `open_data` for the same ``data`` and ``task`` sections; None opens them here.
-        loggers: Lightning loggers that see what is logged.
+        loggers: gives the Lightning loggers that see what is logged, by the folder of the run; of
+            folds, each has its own.
+        show: told, when a run of ours has come to its end, what its best validation predicted.
         open_fold: opens the data of the second fold and those after it.
 
     Raises:
@@ -82,9 +95,9 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     data = open_data(config) if data is None else data
     if config.n_folds is None:
-        return _train_once(config, folder, report=report, data=data, loggers=loggers)
+        return _train_once(config, folder, report=report, data=data, loggers=loggers, show=show)
     write_text(folder / "config.json", json.dumps(config.portable(), indent=2) + "\n")
-    once = partial(_train_once, loggers=loggers)
+    once = partial(_train_once, loggers=loggers, show=show)
     return train_folds(
         config, folder, report=report, first=data, open_fold=open_fold, train_once=once
     )
@@ -96,7 +109,8 @@ def _train_once(
     *,
     report: Listener | None,
     data: RunData,
-    loggers: list[Any] | None,
+    loggers: Callable[[Path], list[Logger]] | None,
+    show: Show | None,
 ) -> RunResult:
     report = Agreed(report) if config.trainer.processes > 1 else report
     with steady_threads(config.trainer.threads):
@@ -108,9 +122,12 @@ def _train_once(
             text = data.prepared.fitted.model_dump_json(indent=2)
             write_text(folder / "preparation.json", text + "\n")
         watch = Watch(config, folder, report, resumable=data.prepared is not None)
-        trainer = make_trainer(config, folder, callbacks=[watch], loggers=loggers)
+        told = loggers(folder) if loggers is not None else []
+        trainer = make_trainer(config, folder, callbacks=[watch], loggers=told)
         _fit(trainer, module, data, config, of_the_first(config, resume_from(folder)))
         result = _result(config, data, trainer, module, watch)
+        if show is not None and watch.outlook is not None and not watch.stopped:
+            show(folder, *watch.outlook)
         forget_running(folder)
         return result
 
@@ -137,7 +154,7 @@ def make_trainer(
     folder: Path,
     *,
     callbacks: list[pl.Callback],
-    loggers: list[Any] | None = None,
+    loggers: Sequence[Logger] = (),
     **limits: Any,
 ) -> pl.Trainer:
     """Return a quiet Trainer: no bars, no summaries, no checkpoints of its own.
@@ -179,7 +196,7 @@ def make_trainer(
         check_val_every_n_epoch=every if isinstance(every, int) else 1,
         val_check_interval=every if isinstance(every, float) else 1.0,
         callbacks=[OwnSignals(), *before, *stopping, *callbacks, *after],
-        logger=loggers or False,
+        logger=list(loggers) or False,
         default_root_dir=folder,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -304,6 +321,9 @@ def _result(
         stopped = "pruner"
     elif trainer.should_stop:
         stopped = "early_stopping"
+    costs = costs_of(module, data)
+    samples_per_second = speed(watch.train_seconds, watch.train_rows)
+    unknown = {} if samples_per_second else {"samples_per_second": NO_ROWS}
     return RunResult(
         value=best.objective,
         best_validation=best.validation,
@@ -314,28 +334,18 @@ def _result(
         validations=len(watch.validations),
         steps=trainer.global_step,
         seconds=watch.seconds(),
+        train_seconds=round(watch.train_seconds, 6),
+        samples_per_second=round(samples_per_second, 3) if samples_per_second else None,
         n_parameters=sum(p.numel() for p in module.parameters()),
         size_bytes=sum(p.numel() * p.element_size() for p in module.parameters()),
-        latency_ms=latency_ms(module, data),
+        flops=costs.flops,
+        latency_ms=costs.latency.get("1"),
+        latency=costs.latency,
+        null_because={**costs.null_because, **unknown},
         device=str(trainer.strategy.root_device),
         checkpoint=watch.best_checkpoint(),
         data=_data_record(config, data),
     )
-
-
-def latency_ms(module: pl.LightningModule, data: RunData, *, repeats: int = 15) -> float | None:
-    """Return the median time of one row through the network, milliseconds; None if unknown."""
-    if data.facts is None or data.prepared is None or not isinstance(module, SupervisedModule):
-        return None
-    row = data.facts.blank(1, device=module.device)
-    module.eval()
-    times = []
-    with torch.inference_mode():
-        for _ in range(repeats):
-            started = time.perf_counter()
-            module(row)
-            times.append(time.perf_counter() - started)
-    return round(1000 * statistics.median(times[repeats // 3 :]), 4)
 
 
 def _data_record(config: RunConfig, data: RunData) -> DataRecord:

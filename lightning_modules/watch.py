@@ -15,7 +15,17 @@ from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.checkpoint import save_weights
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256, replacing, write_text
+from lightning_modules.effort import (
+    GRADIENT_NORM,
+    SECONDS,
+    SPEED,
+    GradientNorm,
+    Pace,
+    rows_of,
+    speed,
+)
 from lightning_modules.errors import TrialFailed
+from lightning_modules.module import SupervisedModule
 from lightning_modules.result import Checkpoint, Command, Listener, Validation
 from lightning_modules.running import keep_running
 from lightning_modules.seeds import of_step
@@ -54,9 +64,14 @@ class Watch(pl.Callback):
         self._saved = self._started
         self._loss_sum: torch.Tensor | float = 0.0
         self._loss_count = 0
+        self._norm, self._pace = GradientNorm(), Pace()
+        self.train_seconds = 0.0
+        self.train_rows: int | None = 0
         self.validations: list[Validation] = []
         self.best: Validation | None = None
         self._best_sha256 = ""
+        self.outlook: tuple[torch.Tensor, torch.Tensor] | None = None
+        """What the best validation predicted, and what was right; None of a user's own module."""
         self._lr = math.nan
         self.stopped = False
         self._abandon = False
@@ -67,10 +82,21 @@ class Watch(pl.Callback):
         """Return how long the run has trained, earlier attempts that it goes on from included."""
         return time.monotonic() - self._started
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of training."""
+        self._pace.run()
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
+    ) -> None:
+        """Look at the gradients: `WholeSteps` comes before, what clips them after."""
+        self._norm.add(trainer, pl_module, optimizer)
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Make what the step draws a function of (seed, step, batch of the step)."""
+        self._pace.run()
         part = part_of_step(trainer, batch_idx)
         torch.manual_seed(of_step(self._config.seed, "step", trainer.global_step, part))
 
@@ -91,10 +117,15 @@ class Watch(pl.Callback):
                 self._not_finite("loss", trainer)
             self._loss_sum = self._loss_sum + loss
             self._loss_count += 1
+        rows = rows_of(batch)
+        self._pace.add(None if rows is None else rows * trainer.world_size)
         answer = Command.CONTINUE if self._listener is None else self._listener.batch_ended()
         self._abandon = self._abandon or answer is Command.ABANDON
         self._stepped = ends_step(trainer, batch_idx)
-        if not validates_after(trainer, batch_idx):
+        if validates_after(trainer, batch_idx):
+            self._loss_sum = float(self._loss_sum)  # a GPU has now done what it was given
+            self._pace.rest()
+        else:
             self._save(trainer, abandon=self._abandon)
 
     def state_dict(self) -> dict[str, Any]:
@@ -110,6 +141,11 @@ class Watch(pl.Callback):
             "loss_sum": float(self._loss_sum),
             "loss_count": self._loss_count,
             "seconds": self.seconds(),
+            "norm": self._norm.state_dict(),
+            "pace": self._pace.state_dict(),
+            "train_seconds": self.train_seconds,
+            "train_rows": self.train_rows,
+            "outlook": None if self.outlook is None else [part.cpu() for part in self.outlook],
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -127,6 +163,12 @@ class Watch(pl.Callback):
         self._loss_sum = float(state_dict["loss_sum"])
         self._loss_count = int(state_dict["loss_count"])
         self._started = time.monotonic() - float(state_dict["seconds"])
+        self._norm.load_state_dict(state_dict.get("norm", {}))
+        self._pace.load_state_dict(state_dict.get("pace", {}))
+        self.train_seconds = float(state_dict.get("train_seconds", 0.0))
+        self.train_rows = state_dict.get("train_rows")
+        outlook = state_dict.get("outlook")
+        self.outlook = None if outlook is None else (outlook[0], outlook[1])
 
     def best_checkpoint(self) -> Checkpoint:
         """Describe the file of the best weights, as it was written.
@@ -142,7 +184,8 @@ class Watch(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the lr that led here, before a schedule reads the outcome."""
-        if not trainer.sanity_checking:
+        self._pace.rest()
+        if not trainer.sanity_checking and trainer.optimizers:
             self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -153,8 +196,13 @@ class Watch(pl.Callback):
         self.validations.append(validation)
         if validation.best:
             self.best = validation
+            self.outlook = pl_module.validated if isinstance(pl_module, SupervisedModule) else None
             self._best_sha256 = save_weights(trainer, self._folder / BEST)
         write_curve(self._folder / CURVE, self.validations)
+        own = {**validation.metrics, **validation.pace}
+        told = {name: own[name] for name in own.keys() - trainer.callback_metrics.keys()}
+        for logger in trainer.loggers:  # Lightning has told them the others, at this step
+            logger.log_metrics(told, step=validation.step - 1)
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
@@ -174,6 +222,7 @@ class Watch(pl.Callback):
             return
         due = abandon or time.monotonic() - self._saved >= SAVE_EVERY_S
         if due and self._resumable:
+            self._pace.rest()
             keep_running(
                 self._folder,
                 lambda path: trainer.save_checkpoint(path, weights_only=False),
@@ -182,6 +231,7 @@ class Watch(pl.Callback):
             self._saved = time.monotonic()
         if abandon:
             raise Abandoned
+        self._pace.run()
 
     def _validation(self, trainer: pl.Trainer) -> Validation:
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -195,6 +245,9 @@ class Watch(pl.Callback):
             logged["train/loss"] = float(self._loss_sum) / self._loss_count
             self._loss_sum, self._loss_count = 0.0, 0
         logged["train/lr"] = self._lr
+        norm = self._norm.take()
+        if math.isfinite(norm):  # what a module logs by that name itself stays
+            logged[GRADIENT_NORM] = norm
         for name in (monitor, "train/loss"):
             if not math.isfinite(logged.get(name, 0.0)):
                 self._not_finite(name, trainer)
@@ -207,7 +260,17 @@ class Watch(pl.Callback):
             objective=objective,
             best=self._better(objective, logged.get(LOSS, math.nan)),
             metrics={name: value for name, value in logged.items() if math.isfinite(value)},
+            pace=self._taken_pace(),
         )
+
+    def _taken_pace(self) -> dict[str, float]:
+        """Return what training took since the last validation, and add it to the whole."""
+        seconds, rows = self._pace.take()
+        known = rows is not None and self.train_rows is not None
+        self.train_seconds += seconds
+        self.train_rows = (self.train_rows or 0) + (rows or 0) if known else None
+        found = speed(seconds, rows)
+        return {SECONDS: round(seconds, 6)} | ({} if found is None else {SPEED: round(found, 3)})
 
     def _better(self, objective: float, loss: float) -> bool:
         """Return whether this validation is the best; of equal ones it is that of less loss.
@@ -252,12 +315,13 @@ def validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
 
 
 def write_curve(path: Path, validations: list[Validation]) -> None:
-    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric.
+    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric, pace.
 
     Raises:
         TrialFailed: reason ``disk`` if there is no room.
     """
-    names = sorted({name for one in validations for name in one.metrics})
+    rows = [{**one.metrics, **one.pace} for one in validations]
+    names = sorted({name for row in rows for name in row})
     text = io.StringIO()
     writer = CsvWriter(text)
     writer.row(
@@ -270,8 +334,8 @@ def write_curve(path: Path, validations: list[Validation]) -> None:
             *(safe_cell(name) for name in names),
         ]
     )
-    for one in validations:
-        values = [repr(one.metrics[name]) if name in one.metrics else "" for name in names]
+    for one, row in zip(validations, rows, strict=True):
+        values = [repr(row[name]) if name in row else "" for name in names]
         seconds = f"{one.seconds:.3f}"
         writer.row(
             [one.validation, f"{one.epoch:g}", one.step, seconds, repr(one.objective), *values]

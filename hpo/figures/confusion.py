@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
-from hpo.figures.svg import DIM, INK, Point, document, line, rect, short, text
+from hpo.figures.svg import DIM, ON_PALE, Point, document, line, rect, short, text
 
 TITLE = "Which classes are taken for which?"
 MOST_NUMBERS = 20
@@ -84,7 +84,7 @@ def _row(table: Table, classes: Sequence[str], row: int, corner: Point, cell: fl
         else:
             parts.append(rect((x, y), (cell, cell), fill=shade(share)))
         if n <= MOST_NUMBERS:
-            fill = "#ffffff" if share > 0.5 else INK
+            fill = "#ffffff" if share > 0.5 else ON_PALE
             font = min(13.0, cell * 0.42, cell / len(str(count)) * 1.5)
             at = (x + cell / 2, y + cell / 2 + font * 0.35)
             parts.append(text(at, str(count), size=round(font, 1), anchor="middle", fill=fill))

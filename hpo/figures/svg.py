@@ -8,11 +8,25 @@ from html import escape
 
 from rich.cells import cell_len
 
-INK, DIM, GRID = "#1a1a1a", "#5a5a5a", "#dddddd"
+PAPER, INK, DIM, GRID = "#fefefe", "#1a1a1a", "#5a5a5a", "#dddddd"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#b8860b", "#3a8fc4", "#000000")
 """Told apart by colour-blind readers (after Okabe and Ito, 2008), dark enough on white."""
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3")
 FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', 'Noto Sans', sans-serif"
+ON_PALE = "#111111"
+"""Ink on a pale shape, which stays pale where the page is dark."""
+_DARK = {
+    PAPER: "#15181c",
+    INK: "#e8e8e8",
+    DIM: "#a9a9a9",
+    GRID: "#33383f",
+    PALETTE[0]: "#5ab4e5",
+    PALETTE[1]: "#ff8a3d",
+    PALETTE[2]: "#2fc493",
+    PALETTE[3]: "#d98ad4",
+    PALETTE[6]: "#ffffff",
+}
+"""The colours of dark pages, by those of light ones."""
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Point = tuple[float, float]
@@ -73,21 +87,33 @@ def path(points: Sequence[Point], *, stroke: str, width: float = 2, dash: str = 
     )
 
 
+def _dark_style(shapes: str) -> str:
+    """Return the style that turns the colours of shapes where the reader's pages are dark."""
+    rules = "".join(
+        f"svg.hpo [{what}='{light}']{{{what}:{dark}}}"
+        for light, dark in _DARK.items()
+        for what in ("fill", "stroke")
+        if f'{what}="{light}"' in shapes
+    )
+    return f"<style>@media screen and (prefers-color-scheme:dark){{{rules}}}</style>"
+
+
 def document(size: Point, title: str, answer: Sequence[str], parts: Sequence[str]) -> str:
     """Return a whole picture: the title is a question, the lines below answer it in words."""
     longest = max(map(cell_len, [*answer, title]))
     width, height = max(size[0], 48 + 6.8 * longest), size[1]
     lines = [text((24, 34), title, size=17, bold=True)]
     lines += [text((24, 55 + 17 * i), words, fill=DIM) for i, words in enumerate(answer)]
+    shapes = "\n".join([rect((0, 0), (width, height), fill=PAPER), *lines, *parts])
     box = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" font-family="{FONT}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="hpo" {box} role="img" '
+            f'font-family="{FONT}">',
+            _dark_style(shapes),
             f"<title>{printable(title)}</title>",
             f"<desc>{printable(' '.join(answer))}</desc>",
-            rect((0, 0), (width, height), fill="#ffffff"),
-            *lines,
-            *parts,
+            shapes,
             "</svg>",
             "",
         ]

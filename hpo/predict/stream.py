@@ -155,14 +155,11 @@ def _safe(cell: str) -> str:
 def _folder_of(file: Path) -> Path:
     """Return the run's folder that a ``best_config.json`` names, its checkpoint compared."""
     best = read_record(file, BestConfig)
-    path, recorded = best.checkpoint.get("path"), best.checkpoint.get("sha256")
-    if not isinstance(path, str) or not isinstance(recorded, str):
-        raise UsageError(str(file), "names no checkpoint", "train it with hpo train")
-    folder = (file.parent / path).parent
+    folder = (file.parent / best.checkpoint["path"]).parent
     checkpoint = folder / CHECKPOINT
     if not checkpoint.is_file():
         raise UsageError(str(checkpoint), "no such checkpoint", "train it with hpo train")
-    if file_sha256(checkpoint) != recorded:
+    if file_sha256(checkpoint) != best.checkpoint["sha256"]:
         what = f"is not the checkpoint that {file.name} records (another sha256)"
         raise UsageError(str(checkpoint), what, "train it again with hpo train")
     return folder

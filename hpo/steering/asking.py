@@ -110,6 +110,7 @@ def enqueue(folder: StudyFolder, overrides: Sequence[str]) -> dict[str, Scalar]:
     why = refusal(spec.search)
     if why is not None:
         raise UsageError(folder.name, *why)
+    spec.space.refuse_imported()
     params = parse_wish(spec.space, overrides)
     send(folder, Enqueue(params=params), to=None)
     return params

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hpo.errors import SpecError, UsageError
 from hpo.files import write_text
+from hpo.given import check_given
 from hpo.layout import StudyFolder
 from hpo.protocol import TrialEnd
 from hpo.scheduler import Limits, Scheduler
@@ -21,7 +22,7 @@ from hpo.steering.requests import (
     read_request,
     request_files,
 )
-from hpo.steering.wishes import Wish, check_wish, refusal
+from hpo.steering.wishes import Wish, refusal
 from lightning_modules.result import Command
 
 EVERY_S = 0.25
@@ -164,7 +165,7 @@ class Steering:
                 why = refusal(self._spec.search)
                 if why is not None:
                     raise UsageError(f"requests/{name}", *why)
-                params = check_wish(self._spec.space, params)
+                params = check_given(self._spec.space, params)
                 self._wishes[name] = Wish(request=name, params=params)
 
     def _set_budget(self, name: str, ask: SetBudget, time_s: float) -> None:

@@ -52,7 +52,7 @@ PASSING = ("locked", "busy", "full", "disk i/o", "unable to open")
 """What SQLite says of troubles that pass."""
 SHARED = ("nfs", "cifs", "smb", "9p", "sshfs", "lustre", "beegfs", "gpfs", "ceph", "gluster")
 """File systems of networks: a write-ahead log needs memory that all its readers share."""
-_FAILURES = (SQLAlchemyError, OptunaError, ImportError, ValueError, RuntimeError, OSError)
+FAILURES = (SQLAlchemyError, OptunaError, ImportError, ValueError, RuntimeError, OSError)
 _log = logging.getLogger(__name__)
 
 
@@ -105,7 +105,7 @@ class StudyStorage:
                     direction=direction,
                     load_if_exists=True,
                 )
-        except _FAILURES as error:
+        except FAILURES as error:
             hint = "check --storage, or the rights of the folder"
             raise EnvironmentFault(redacted(url), cause_of(error), hint) from None
         if handle.direction != wanted:

@@ -58,6 +58,7 @@ def run_in_terminal(
     storage: str | None,
     workers: int | None,
     allow_change: bool,
+    loggers: Sequence[str] = (),
 ) -> StudyOutcome:
     """Run a study, show it, and print the path of its best config.
 
@@ -74,11 +75,14 @@ def run_in_terminal(
             storage=storage,
             workers=default_workers(spec) if workers is None else workers,
             observers=observers,
+            loggers=loggers,
             allow_change=allow_change,
             began=terminal.began,
         )
     if not terminal.quiet:
         for line in summary(outcome, spec):
+            say(line)
+        for line in chosen_otherwise(outcome):
             say(line)
     if outcome.best is not None and terminal.answers:
         answer(str(outcome.folder.best_config))
@@ -125,6 +129,15 @@ def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
     return [text, *_best_lines(end), *audit_lines(end)]
 
 
+def chosen_otherwise(outcome: StudyOutcome) -> list[str]:
+    """Return why the best config is another trial's than the best of the search, if it is."""
+    best, first = outcome.best, outcome.end.best
+    if best is None or first is None or best.study["trial"] == first.number:
+        return []
+    why = best.study.get("chosen_because", "fresh seeds chose it")
+    return [f"best_config.json is trial {best.study['trial']}: {why}"]
+
+
 def audit_lines(end: StudyEnd) -> list[str]:
     """Return what the pruner would have thrown away, as the audit shows it; nothing without one."""
     audited = [record for record in end.records if record.audit is not None and record.has_rank]
@@ -152,14 +165,10 @@ def hints(outcome: StudyOutcome, spec: StudySpec, command: str, options: Options
         return []
     place = options.place
     commands = {
-        f"hpo evaluate {spec.name} --test{place}{options.plugins}": (
-            "what is it worth on rows never touched?"
-        ),
+        f"hpo evaluate {spec.name} --seeds 5{place}{options.plugins}": "is it luck?",
         f"hpo best {spec.name}{place}": "look at the config",
         f"hpo dashboard{place}": "look at everything",
     }
-    if (best.data["n"] or {}).get("test") == 0:
-        del commands[next(iter(commands))]
     width = max(map(len, commands)) + 4
     lines = [f"      {command:<{width}} {why}" for command, why in commands.items()]
     return ["next: " + lines[0].lstrip(), *lines[1:]]

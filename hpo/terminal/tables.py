@@ -7,22 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
-from hpo.best import BestConfig, describe_config
+from hpo.best import BestConfig, best_of, describe_config
 from hpo.evaluations import Evaluation
 from hpo.figures.svg import short
-from hpo.listing import StudyLine, left_out
+from hpo.listing import Side, StudyLine, flat, left_out
+from hpo.order import About
 from hpo.records import TrialRecord
-from hpo.words import MARKS, arrow, duration, number, params_words, plain_value, sparkline
+from hpo.words import (
+    MARKS,
+    arrow,
+    counts,
+    duration,
+    number,
+    params_words,
+    plain_value,
+    sparkline,
+    trial_words,
+)
 from lightning_modules.evaluation.findings import ClassScores, Findings
 from lightning_modules.families import FAMILIES
 from lightning_modules.task import METRICS
 
 if TYPE_CHECKING:
+    from hpo.import_optuna import Imported
     from hpo.retrain import Retrained
 
 Rows = tuple[list[str], list[list[str]]]
 MOST_CLASSES = 20
 """Rows of the table of classes."""
+MOST_TRIALS = 20
+"""Rows of the table of trials, where not all are asked for."""
+LONGEST_NOTE = 40
+"""How much of a note stands in a table, in characters."""
 
 
 def best_lines(best: BestConfig) -> list[str]:
@@ -74,8 +90,8 @@ def _left_out(best: BestConfig, path: Sequence[str]) -> Any:
         return "off"
 
 
-def study_rows(lines: Sequence[StudyLine]) -> Rows:
-    """Return the table of `hpo list`."""
+def study_rows(lines: Sequence[StudyLine], abouts: Sequence[About] = ()) -> Rows:
+    """Return the table of `hpo list`; what people say of a study stands last."""
     headings = ["study", "✓", "✂", "✗", "metric", "best", "default", "cost", "created"]
     rows = []
     for line in lines:
@@ -83,7 +99,33 @@ def study_rows(lines: Sequence[StudyLine]) -> Rows:
         tally = [str(line.trials[state]) for state in ("complete", "pruned", "failed")]
         values = [number(line.best), number(line.default), duration(line.seconds)]
         rows.append([line.name, *tally, metric, *values, line.created_utc])
+    said = [_about_words(about) for about in abouts]
+    if any(said):
+        headings.append("about")
+        rows = [[*row, words] for row, words in zip(rows, said, strict=True)]
     return headings, rows
+
+
+def _about_words(about: About) -> str:
+    """Return what people say of a study in one line: archived, tags, how the note begins."""
+    first = about.note.partition("\n")[0]
+    words = ["archived" if about.archived else "", *about.tags, short(first, LONGEST_NOTE)]
+    return " ".join(word for word in words if word)
+
+
+def imported_lines(done: "Imported") -> list[str]:
+    """Return what `hpo import` came to."""
+    tally = ", ".join(f"{n:,} {state}" for state, n in counts(done.records).items() if n)
+    goal = f"{done.metric} {arrow(done.direction)}"
+    total = len(done.records)
+    what = "1 parameter" if done.parameters == 1 else f"{done.parameters} parameters"
+    lines = [f"{total:,} trials ({tally or 'none'}), {what}, {goal}"]
+    best = best_of(done.records, done.direction)
+    if best is not None:
+        lines.append(f"best: trial {best.number}   {number(best.value)}")
+    if done.unfinished:
+        lines.append(f"{done.unfinished:,} had not ended, and are recorded as failed")
+    return [*lines, str(done.folder.path)]
 
 
 def trial_rows(records: Sequence[TrialRecord], metric: str) -> Rows:
@@ -97,6 +139,42 @@ def trial_rows(records: Sequence[TrialRecord], metric: str) -> Rows:
         what = describe_config(record.config)
         rows.append([str(rank), str(record.number), number(record.value), epochs, size, what])
     return headings, rows
+
+
+def trial_table_lines(
+    records: Sequence[TrialRecord], width: int, *, whole: bool = False
+) -> list[str]:
+    """Return trials as lines of at most ``width`` cells: what is told of each in a glance.
+
+    Args:
+        records: in their order.
+        width: of the terminal.
+        whole: whether all are shown, and not the first `MOST_TRIALS`.
+    """
+    shown = list(records) if whole else list(records)[:MOST_TRIALS]
+    metric = next((name for r in records if (name := _metric_of(r))), "objective")
+    rows = []
+    for record in shown:
+        run = record.run
+        epochs = f"{run.best_epoch:g}/{run.epochs_run:g}" if run else "–"
+        cells = [str(record.number), MARKS[record.state], number(record.value), epochs]
+        rows.append([*cells, duration(record.seconds)])
+    headings = ["trial", "", short(metric, 20), "epoch", "time"]
+    lines = _aligned(headings, rows)
+    room = max(width - max(map(cell_len, lines)) - 2, 8)
+    wide = max(map(cell_len, lines))
+    words = ["what", *(trial_words(record) for record in shown)]
+    lines = [
+        f"{line}{' ' * (wide - cell_len(line))}  {short(_printable(text), room)}"
+        for line, text in zip(lines, words, strict=True)
+    ]
+    hidden = len(records) - len(shown)
+    return [*lines, f"… and {hidden:,} more"] if hidden else lines
+
+
+def _metric_of(record: TrialRecord) -> str:
+    objective = record.config.get("objective")
+    return str(objective.get("metric", "")) if isinstance(objective, Mapping) else ""
 
 
 def trial_lines(record: TrialRecord, curve: Sequence[float]) -> list[str]:
@@ -128,6 +206,19 @@ def difference_rows(
     rows = [["value", *(number(record.value) for record in records)]]
     rows += [[path, *map(plain_value, values)] for path, values in differing]
     return headings, rows
+
+
+def sides_rows(sides: Sequence[Side], differing: Sequence[tuple[str, list[Any]]]) -> Rows:
+    """Return the table of `hpo best --diff`: the values, then only what differs."""
+    metrics = {side.metric for side in sides}
+    name = metrics.pop() if len(metrics) == 1 else "value"
+    rows = [[name, *(number(side.value) for side in sides)]]
+    known = [flat(side.config) for side in sides]
+    rows += [
+        [path, *(plain_value(one[path]) if path in one else "–" for one in known)]
+        for path, _ in differing
+    ]
+    return ["setting", *(side.label for side in sides)], rows
 
 
 def retrained_lines(done: "Retrained") -> list[str]:
@@ -208,7 +299,7 @@ def _class_lines(scores: Sequence[ClassScores], task: str | None) -> list[str]:
 
 def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return lines in columns: the first to the left, without what moves a terminal's cursor."""
-    names = ["".join(c if c.isprintable() else "�" for c in row[0]) for row in rows]
+    names = [_printable(row[0]) for row in rows]
     cut = [[short(name, 32), *row[1:]] for name, row in zip(names, rows, strict=True)]
     table = [headings, *cut]
     widths = [max(cell_len(row[i]) for row in table) for i in range(len(headings))]
@@ -219,6 +310,11 @@ def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str
         ).rstrip()
         for row in table
     ]
+
+
+def _printable(text: str) -> str:
+    """Return text without what moves a terminal's cursor."""
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def family_rows() -> Rows:

@@ -1,8 +1,7 @@
 """A file of TensorBoard's events, written at once: no thread whose failure nobody would see."""
 
 import itertools
-import os
-import socket
+import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,8 @@ class EventFile:
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
-        machine, process = socket.gethostname(), os.getpid()
-        name = f"events.out.tfevents.{int(time.time()):010d}.{machine}.{process}.{next(_count)}"
+        token = secrets.token_hex(4)  # not the machine's name: results are shown to others
+        name = f"events.out.tfevents.{int(time.time()):010d}.{next(_count):06d}.{token}"
         self._path = folder / name
         self._pending = bytearray()
         self._records = RecordWriter(self)

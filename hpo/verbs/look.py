@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated
 
@@ -17,16 +18,28 @@ from hpo.verbs.options import RESULTS, Json, Plugins, Results, Storage, StudyNam
 
 def best(
     study: StudyName,
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Another study, for --diff.")
+    ] = None,
     path: Annotated[bool, typer.Option(help="Print the file's path.")] = False,
     get: Annotated[str | None, typer.Option(metavar="PATH", help="One value as JSON.")] = None,
     form: Annotated[
         str | None, typer.Option("--as", metavar="yaml|json|flags|python", help="The config.")
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="The best N trials.")] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Only what differs from the default, or from OTHER.")
+    ] = False,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """Print a study's best config."""
+    if diff or other is not None:
+        if not diff or path or get is not None or form is not None or top is not None:
+            what = "OTHER is for --diff alone" if not diff else "--diff prints no other form"
+            raise UsageError("", what, f"hpo best {study} --diff" + (f" {other}" if other else ""))
+        _difference(study, other, results, as_json=as_json)
+        return
     from hpo.listing import load_best, pick, render, top_trials
     from hpo.terminal.tables import best_lines, trial_rows
 
@@ -50,20 +63,62 @@ def best(
         say(f"next: {command}     train it again")
 
 
-def list_verb(results: Results = RESULTS, as_json: Json = False) -> None:
+def _difference(study: str, other: str | None, results: Path, *, as_json: bool) -> None:
+    """Print in what the best config differs from the default, or from another study's."""
+    from hpo.listing import beside_default, best_side, differing, incomparable
+    from hpo.terminal.tables import sides_rows
+
+    folder = find_study(study, results)
+    if other is None:
+        sides = beside_default(folder)
+    else:
+        folders = {study: folder, other: find_study(other, results)}
+        sides = [best_side(one, label=name) for name, one in folders.items()]
+    reasons, found = incomparable(sides), differing(sides)
+    if as_json:
+        shown = [{"label": s.label, "metric": s.metric, "value": s.value} for s in sides]
+        settings = [{"setting": path, "values": values} for path, values in found]
+        result = {"sides": shown, "not_comparable": reasons, "settings": settings}
+        answer_json("best", result)
+        return
+    answer_table(*sides_rows(sides, found))
+    if reasons:
+        say(f"warning: the values are not comparable: {', '.join(reasons)}")
+    if other is None:
+        say(f"next: hpo evaluate {study} --seeds 5     is the difference luck?")
+    else:
+        say(f"next: hpo compare {study} {other}     which is better, and how sure is that?")
+
+
+def list_verb(
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Those that have it.")
+    ] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived ones too.")] = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
     """List all studies."""
-    from hpo.listing import list_studies
+    from hpo.order import known_tags, list_with_about
     from hpo.terminal.tables import study_rows
 
-    lines = list_studies(results)
+    listed, hidden = list_with_about(results, tags=tag or (), archived=archived)
+    lines = [one.line for one in listed]
     if as_json:
-        answer_json("list", [asdict(line) for line in lines])
-    elif lines:
-        answer_table(*study_rows(lines))
+        answer_json("list", [one.plain() for one in listed])
+        return
+    if lines:
+        answer_table(*study_rows(lines, [one.about for one in listed]))
         for damaged in (one for line in lines for one in line.damaged):
             say(f"warning: {damaged}")
-    else:
+    elif tag and not hidden:
+        known = ", ".join(known_tags(results)) or "none"
+        say(f"no study in {results}/ has the tag {' and '.join(tag)}; tags: {known}")
+    elif not hidden:
         say(f"no study in {results}/; next: hpo run quickstart")
+    if hidden:
+        word = "study is" if hidden == 1 else "studies are"
+        say(f"{hidden} archived {word} left out; hpo list --archived")
 
 
 def show(
@@ -91,30 +146,56 @@ def show(
 
 
 def dashboard(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[RESULTS]", help="As --results.", show_default=False)
+    ] = None,
     results: Results = RESULTS,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Any but this machine's own needs a token.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="HPO_TOKEN", help="What who looks must know; better as HPO_TOKEN."),
+    ] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="Let notes be written.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Serve TensorBoard, too.")] = True,
+    browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
     storage: Storage = None,
 ) -> None:
-    """Look at all studies in a browser: Optuna's dashboard and TensorBoard, on this machine."""
-    from hpo.dashboard import Dashboard
+    """Look at all studies in a browser: our pages, Optuna's dashboard and TensorBoard."""
+    from hpo.dashboard import Dashboard, Options
 
-    board = Dashboard(results, storage=storage, port=port)
-    answer(f"{board.addresses.optuna}   Optuna dashboard: trials, importance, history")
-    answer(f"{board.addresses.tensorboard}   TensorBoard: curves, HParams")
+    options = Options(host=host, port=port, token=token, notes=notes, tensorboard=tensorboard)
+    board = Dashboard(folder or results, storage=storage, options=options)
+    parts = ["studies, leaderboards, reports", "/dashboard Optuna"]
+    answer(f"{board.address}/   {' · '.join([*parts, *['/tb TensorBoard'] * tensorboard])}")
     sys.stdout.flush()
+    if token:
+        say("open it once as /?token=TOKEN; then a cookie lets you in")
     say("Ctrl-C ends")
+    if browser:
+        import webbrowser
+
+        webbrowser.open(f"{board.address}/")
     try:
         signal.pause()
     except KeyboardInterrupt:
         board.close()
 
 
-def schema(plugin: Plugins = None) -> None:
-    """Print the JSON Schema of study files, for editors."""
+def schema(
+    what: Annotated[str, typer.Argument(metavar="[study|best-config]")] = "study",
+    plugin: Plugins = None,
+) -> None:
+    """Print the JSON Schema of study files, for editors, or of best_config.json, for readers."""
     load_plugins(plugin)
-    from hpo.schema import study_schema
+    from hpo.schema import SCHEMAS
+    from lightning_modules.registry import suggest
 
-    answer(json.dumps(study_schema(), indent=2))
+    if what not in SCHEMAS:
+        raise UsageError("schema", f"no schema {what!r}", suggest(what, list(SCHEMAS)))
+    answer(json.dumps(SCHEMAS[what](), indent=2))
 
 
 def families(plugin: Plugins = None, as_json: Json = False) -> None:

@@ -1,11 +1,13 @@
 """Verbs that use one config: train it again, measure it, predict with it."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hpo.errors import UsageError
 from hpo.layout import find_study
 from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
@@ -43,20 +45,47 @@ def train(
 
 def evaluate(
     study: StudyName,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="Train with N fresh seeds, the default too.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(metavar="K", help="The K best, not one.")] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test split; counted.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Runs at once, as in hpo run; 0: this process.")
+    ] = None,
     sets: Sets = None,
     plugin: Plugins = None,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Measure a study's best checkpoint on validation, or on the test split: everything."""
+    """Measure a study's best checkpoint; with --seeds, whether it was luck."""
+    for option, given in (("--top", top), ("--workers", workers)):
+        if seeds is None and given is not None:
+            raise UsageError(option, "goes with fresh seeds", f"hpo evaluate {study} --seeds 5")
     say("loading torch…")
     load_plugins(plugin)
+    folder = find_study(study, results)
+    overrides = tuple(sets or ())
+    if seeds is not None:
+        from hpo.reseed.evaluation import Ask
+        from hpo.terminal.seeding import Call, evaluate_in_terminal
+
+        ask = Ask(top=1 if top is None else top, seeds=seeds, test=test)
+        call = Call(
+            workers=workers,
+            overrides=overrides,
+            place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
+            plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),
+            as_json=as_json,
+        )
+        code = evaluate_in_terminal(folder, ask, call)
+        if code:
+            raise typer.Exit(code)
+        return
     from hpo.evaluate import evaluate_study
     from hpo.terminal.tables import evaluation_lines
 
-    folder = find_study(study, results)
-    done = evaluate_study(folder, test=test, overrides=tuple(sets or ()))
+    done = evaluate_study(folder, test=test, overrides=overrides)
     if as_json:
         answer_json("evaluate", done.plain())
         return

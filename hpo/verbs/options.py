@@ -16,10 +16,20 @@ def _without_password(context: typer.Context, url: str | None) -> str | None:
     """Refuse a password in an argument: every user of the machine sees arguments."""
     source = context.get_parameter_source("storage")
     typed = source is not None and source.name == "COMMANDLINE"
-    if url is not None and typed and _PASSWORD.search(url):
-        hint = "set HPO_STORAGE to the URL, or keep the password in PGPASSFILE"
-        raise UsageError("--storage", "a password in an argument is seen by everybody", hint)
+    if url is not None and typed:
+        refuse_password(url, "--storage", "set HPO_STORAGE to the URL, or ")
     return url
+
+
+def refuse_password(url: str, where: str, instead: str = "") -> None:
+    """Refuse a URL with a password, as it was typed.
+
+    Raises:
+        UsageError: if it has one.
+    """
+    if _PASSWORD.search(url):
+        hint = f"{instead}keep the password in PGPASSFILE"
+        raise UsageError(where, "a password in an argument is seen by everybody", hint)
 
 
 Results = Annotated[

@@ -81,6 +81,10 @@ def run(
     events: Annotated[
         str | None, typer.Option(metavar="FILE|-", help="Write events as JSON Lines.")
     ] = None,
+    logger: Annotated[
+        list[str] | None,
+        typer.Option(help="Log trials there too: csv, mlflow, wandb (repeatable; offline)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search: create a study or go on with it, up to its total budget. Prints the best config."""
@@ -113,7 +117,13 @@ def run(
         ),
     )
     outcome = run_in_terminal(
-        spec, results, terminal, storage=storage, workers=workers, allow_change=allow_change
+        spec,
+        results,
+        terminal,
+        storage=storage,
+        workers=workers,
+        allow_change=allow_change,
+        loggers=tuple(dict.fromkeys(logger or ())),
     )
     stopped = 128 + signal.SIGTERM if outcome.end.why == "stopped" else 0
     code = stopped if outcome.signal is None else 128 + outcome.signal

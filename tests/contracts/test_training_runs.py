@@ -63,9 +63,13 @@ def config_of(sections: Sections, **trainer: Any) -> RunConfig:
     )
 
 
+TIMED = ("seconds", "train/seconds", "train/samples_per_second")
+
+
 def curve(folder: Path) -> list[dict[str, str]]:
     with (folder / "curve.csv").open(newline="") as stream:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+        rows = list(csv.DictReader(stream))
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
 
 
 def weights(folder: Path) -> dict[str, Tensor]:

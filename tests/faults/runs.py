@@ -63,9 +63,13 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return state
 
 
+TIMED = ("seconds", "train/seconds", "train/samples_per_second")
+
+
 def curve(folder: Path) -> list[dict[str, str]]:
     with (folder / "curve.csv").open(newline="") as stream:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(stream)]
+        rows = list(csv.DictReader(stream))
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
 
 
 def names(folder: Path) -> list[str]:

@@ -21,6 +21,7 @@ from hpo.study import StudyOutcome, run_study
 from hpo.tracking.observers import Observer
 from lightning_modules.plugins import load_plugin
 
+TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 TOLD = '''
 import os
 import time
@@ -181,7 +182,8 @@ def essence(results: Path) -> list[object]:
     found: list[object] = []
     for record in read_trials(folder):
         with (folder.trial(record.number) / "curve.csv").open(newline="") as stream:
-            curve = [{**row, "seconds": ""} for row in csv.DictReader(stream)]
+            rows = list(csv.DictReader(stream))
+        curve = [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
         found.append((record.number, record.state, record.params, record.value, curve))
     return found
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from hpo.best import BestConfig, BestWriter, best_of, default_of, describe_confi
 from hpo.folder import create_folder
 from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, read_record
+from hpo.revise import revise_best
+from hpo.seeds import SeedsRecord, write_seeds
 from hpo.spec import StudySpec
 
 MakeSpec = Callable[..., StudySpec]
@@ -36,6 +39,41 @@ def writer(tmp_path: Path, make_spec: MakeSpec) -> BestWriter:
     spec, folder = make_spec(), StudyFolder(tmp_path)
     create_folder(folder, spec, {"data_sha256": "2" * 64, "split_sha256": "3" * 64})
     return BestWriter.of(spec, folder, metric="accuracy", direction="maximize")
+
+
+STAMP = {
+    "utc": "2026-11-21T00:00:00Z",
+    "levels": [0, 1],
+    "outcome": "verified",
+    "what": "all",
+    "machine": "one",
+    "same_machine_class": True,
+    "package": "hpo 0.1.0",
+}
+
+
+def described(writer: BestWriter) -> BestConfig:
+    return read_record(writer.folder.best_config, BestConfig)
+
+
+def write_seeds_of(folder: StudyFolder, records: list[TrialRecord], *, chosen: int) -> None:
+    """Write what fresh seeds found of ``records``."""
+    folder.evaluation.mkdir()
+    configs = [
+        {
+            "trial": record.number,
+            "is_default": False,
+            "config_sha256": record.config_sha256,
+            "search_value": record.value,
+            "runs": [],
+        }
+        for record in records
+    ]
+    empty = dict.fromkeys(SeedsRecord.model_fields.keys() - {"schema_name"})
+    known = {"study": "tiny", "metric": "accuracy", "direction": "maximize", "seeds": []}
+    times = {name: "2026-11-21T00:00:00Z" for name in empty if name.endswith("utc")}
+    found = {"configs": configs, "chosen": chosen, "why": "fresh seeds"}
+    write_seeds(folder, SeedsRecord.model_validate({**empty, **known, **times, **found}))
 
 
 def written(writer: BestWriter) -> dict[str, Any]:
@@ -133,7 +171,7 @@ def test_the_file_reads_back_equal(writer: BestWriter, make_trial: MakeTrial) ->
     records = [make_trial(0, 0.5)]
     writer.write(records, time_s=1)
     found = read_record(writer.folder.best_config, BestConfig)
-    described = writer.describe(records[0], records, time_s=1)
+    described = writer.describe(records[0], records, time_s=1, running=True)
     assert found.model_copy(update={"created_utc": ""}) == described.model_copy(
         update={"created_utc": ""}
     )
@@ -152,6 +190,85 @@ def test_an_evaluation_is_kept_while_the_same_trial_is_best(
     writer.write([*records, make_trial(1, 0.75)], time_s=2)
     assert written(writer)["test"] == {"opened": 0, "value": None}
     assert "test.value" in written(writer)["null_because"]
+
+
+def test_the_stamp_of_a_verification_is_kept_while_the_same_trial_is_best(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.write(records, time_s=1)
+    assert revise_best(
+        writer.folder.best_config, of=described(writer), changes={"verified": STAMP}, reasons={}
+    )
+    assert "verified" not in written(writer)["null_because"]
+    writer.write([*records, make_trial(1, 0.25)], time_s=2)
+    assert written(writer)["verified"] == STAMP
+    writer.write([*records, make_trial(1, 0.75)], time_s=2)
+    assert written(writer)["verified"] is None
+    assert "hpo verify" in written(writer)["null_because"]["verified"]
+
+
+def test_the_stamp_is_of_the_weights_that_were_verified(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    writer.write([make_trial(0, 0.5)], time_s=1)
+    looked_at = described(writer)
+    revise_best(writer.folder.best_config, of=looked_at, changes={"verified": STAMP}, reasons={})
+    checkpoint = {"path": "best.ckpt", "sha256": "f" * 64, "bytes": 3}
+    writer.write([make_trial(0, 0.5, run={"checkpoint": checkpoint})], time_s=2)
+    assert written(writer)["verified"] is None
+    before = writer.folder.best_config.read_bytes()
+    file = writer.folder.best_config
+    assert not revise_best(file, of=looked_at, changes={"verified": STAMP}, reasons={})
+    assert writer.folder.best_config.read_bytes() == before
+
+
+def test_fresh_seeds_choose_among_the_trials_that_they_compared(
+    writer: BestWriter, make_trial: MakeTrial
+) -> None:
+    records = [make_trial(0, 0.5), make_trial(1, 0.75)]
+    write_seeds_of(writer.folder, records, chosen=0)
+    writer.write(records, time_s=1)
+    assert written(writer)["study"]["trial"] == 0
+    records.append(make_trial(2, 0.8))
+    writer.write(records, time_s=1)
+    assert written(writer)["study"]["trial"] == 2
+
+
+def test_the_file_says_whether_the_study_goes_on(writer: BestWriter, make_trial: MakeTrial) -> None:
+    records = [make_trial(0, 0.5)]
+    writer.write(records, time_s=1)
+    assert written(writer)["study"]["still_running"] is True
+    writer.catch_up(records, time_s=1)  # the supervisor that wrote it was killed
+    assert written(writer)["study"]["still_running"] is False
+    writer.folder.study_file.write_text(writer.folder.study_file.read_text() + "# larger\n")
+    writer.catch_up(records, time_s=1)
+    digest = hashlib.sha256(writer.folder.study_file.read_bytes()).hexdigest()
+    assert written(writer)["study"]["file"]["sha256"] == digest
+
+
+@pytest.mark.parametrize(
+    ("value", "direction", "metric", "allowed"),
+    [
+        (0.9, "maximize", "accuracy", 1 / 30),
+        (0.9, "maximize", "r2", 0.005),
+        (54.3, "minimize", "rmse", 0.272),
+        (0.0002, "minimize", "mse", 1e-6),
+    ],
+)
+def test_another_machine_may_be_off_by_half_a_per_cent_or_by_one_row(
+    writer: BestWriter,
+    make_trial: MakeTrial,
+    value: float,
+    direction: str,
+    metric: str,
+    allowed: float,
+) -> None:
+    record = make_trial(0, value)
+    other = BestWriter(**{**vars(writer), "metric": metric, "direction": direction})
+    expect = other.describe(record, [record], time_s=1).expect
+    assert expect["same_machine_abs"] == 0
+    assert expect["other_machine_abs"] == pytest.approx(allowed, rel=0.01)
 
 
 def test_an_opening_that_showed_no_value_is_kept_with_its_reason(

@@ -17,7 +17,9 @@ from hpo.cli import main
 verbs = [["--help"], ["list"], ["best", "tiny"], ["best", "tiny", "--top", "2"],
          ["best", "tiny", "--as", "yaml"], ["show", "tiny", "0", "1"],
          ["show", "tiny", "0", "1", "--diff"], ["spaces"], ["spaces", "smoke"], ["families"],
-         ["schema"], ["best", "nothing"], ["run", "nothing.yaml"], ["run", "--help"]]
+         ["schema"], ["schema", "best-config"], ["best", "tiny", "--diff"],
+         ["best", "tiny", "--diff", "tiny"], ["verify", "tiny", "--level", "0", "--no-stamp"],
+         ["best", "nothing"], ["run", "nothing.yaml"], ["run", "--help"]]
 os.environ["HPO_RESULTS"] = results
 for verb in verbs:
     sys.argv = ["hpo", *verb]
@@ -54,7 +56,7 @@ def test_verbs_that_only_look_load_neither_torch_nor_optuna(finished) -> None:
     )
     assert done.returncode == 0, done.stderr
     told = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("## ")]
-    assert len(told) == 14
+    assert len(told) == 18
     wrong = [line for line in told if line[-1] not in ("0", "2")]
     assert wrong == []
     assert [line for line in told if line[-1] == "2"] == [

@@ -198,3 +198,63 @@ def test_a_curve_has_a_value_for_each_validation(finished) -> None:
 
 def test_a_trial_without_a_curve_has_an_empty_one(tmp_path) -> None:
     assert curve(StudyFolder(tmp_path), 0) == []
+
+
+def test_the_best_config_stands_beside_the_default_in_what_differs(cli, finished) -> None:
+    best = finished.outcome.best
+    said = cli("best", "tiny", "--diff", "--results", finished.results)
+    heading, value, *settings = [line.split("  ") for line in said.out.splitlines()]
+    assert [cell.strip() for cell in heading if cell] == [
+        "setting",
+        "default mlp (trial 0)",
+        f"best (trial {best.study['trial']})",
+    ]
+    default = f"{finished.records[0].value:.4f}"
+    assert [cell.strip() for cell in value if cell] == [
+        "accuracy",
+        default,
+        f"{best.metric['value']:.4f}",
+    ]
+    names = [line[0] for line in settings]
+    assert {"model.width", "optimizer.lr", "seed"} <= set(names)
+    assert "trainer.max_epochs" not in names
+    assert said.err == "next: hpo evaluate tiny --seeds 5     is the difference luck?\n"
+
+
+def test_the_best_configs_of_two_studies_stand_side_by_side(cli, copied: StudyFolder) -> None:
+    results = copied.path.parent
+    shutil.copytree(copied.path, results / "other")
+    other = json.loads((results / "other" / "best_config.json").read_text())
+    other["config"]["optimizer"] = {"name": "sgd", "lr": 0.5}
+    other["data"]["split_sha256"] = "0" * 64
+    (results / "other" / "best_config.json").write_text(json.dumps(other))
+    said = cli("best", "tiny", "--diff", "other", "--results", results)
+    assert said.out.splitlines()[0].split() == ["setting", "tiny", "other"]
+    assert "optimizer.beta1" in said.out
+    assert [line.split()[2] for line in said.out.splitlines() if "beta1" in line] == ["–"]
+    assert said.err.splitlines() == [
+        "warning: the values are not comparable: another split",
+        "next: hpo compare tiny other     which is better, and how sure is that?",
+    ]
+    found = json.loads(cli("best", "tiny", "other", "--diff", "--json", "--results", results).out)
+    assert [side["label"] for side in found["result"]["sides"]] == ["tiny", "other"]
+    assert found["result"]["not_comparable"] == ["another split"]
+    rates = {one["setting"]: one["values"] for one in found["result"]["settings"]}
+    assert rates["optimizer.lr"][1] == 0.5
+
+
+def test_a_difference_needs_something_to_differ_from(cli, copied: StudyFolder) -> None:
+    results = copied.path.parent
+    for options, what in {
+        ("tiny", "other"): "OTHER is for --diff alone; hpo best tiny --diff other",
+        ("tiny", "--diff", "--path"): "--diff prints no other form; hpo best tiny --diff",
+        ("tiny", "--diff", "tinny"): "no study 'tinny' in ",
+    }.items():
+        said = cli("best", *options, "--results", results)
+        assert (said.code, said.out) == (2, "")
+        assert what in said.err
+    best = json.loads(copied.best_config.read_text())
+    best["study"]["trial"] = 0
+    copied.best_config.write_text(json.dumps(best))
+    said = cli("best", "tiny", "--diff", "--results", results)
+    assert said.err == "tiny: the default config, trial 0, is the best; hpo best tiny shows it\n"

@@ -135,3 +135,12 @@ def test_a_plugin_s_family_is_in_the_schema(registries) -> None:
 def test_every_source_is_in_the_schema() -> None:
     text = json.dumps(study_schema())
     assert [name for name in SOURCES if f'"{name}"' not in text] == []
+
+
+def test_the_schema_of_the_best_config_is_printed_too(cli) -> None:
+    said = cli("schema", "best-config")
+    assert json.loads(said.out)["title"] == "hpo best_config.json"
+    assert json.loads(cli("schema").out) == json.loads(cli("schema", "study").out)
+    wrong = cli("schema", "best")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "schema: no schema 'best'; known: best-config, study" in wrong.err

@@ -61,9 +61,13 @@ class Listening:
         return Command.ABANDON if self.batches == self.batch else Command.CONTINUE
 
 
-def curve(folder: Path, *, without: str = "seconds") -> list[dict[str, str]]:
+TIMED = ("seconds", "train/seconds", "train/samples_per_second")
+
+
+def curve(folder: Path, *, without: tuple[str, ...] = TIMED) -> list[dict[str, str]]:
     with (folder / "curve.csv").open(newline="") as stream:
-        return [{k: v for k, v in row.items() if k != without} for row in csv.DictReader(stream)]
+        rows = list(csv.DictReader(stream))
+    return [{k: v for k, v in row.items() if k not in without} for row in rows]
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
@@ -180,13 +184,14 @@ def test_the_best_checkpoint_scores_what_the_record_says(
 def test_the_curve_is_what_was_reported(make_config: MakeConfig, tmp_path: Path) -> None:
     listener = Listening()
     result = train(make_config(), tmp_path, report=listener)
-    rows = curve(tmp_path, without="")
+    rows = curve(tmp_path, without=())
     assert len(rows) == len(listener.validations) == result.validations
     for row, one in zip(rows, listener.validations, strict=True):
         head = [int(row["validation"]), float(row["epoch"]), int(row["step"])]
         assert head == [one.validation, one.epoch, one.step]
         assert float(row["objective"]) == one.objective
-        assert {name: float(row[name]) for name in one.metrics} == one.metrics
+        told = {**one.metrics, **one.pace}
+        assert {name: float(row[name]) for name in told} == told
 
 
 def test_the_value_is_that_of_the_best_validation(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -656,8 +661,9 @@ def test_loggers_see_what_is_logged(make_config: MakeConfig, tmp_path: Path) -> 
         def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
             self.seen.extend(metrics)
 
-    train(make_config(), tmp_path, loggers=[Seeing()])
-    assert {"val/accuracy", "val/loss"} <= set(Seeing.seen)
+    train(make_config(), tmp_path, loggers=lambda folder: [Seeing()])
+    assert {"val/accuracy", "val/loss", "train/accuracy", "train/grad_norm"} <= set(Seeing.seen)
+    assert len(Seeing.seen) == len(set(Seeing.seen)) * 2  # each once at each validation
 
 
 def test_threads_are_put_back_even_after_an_error() -> None:

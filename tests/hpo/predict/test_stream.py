@@ -3,7 +3,7 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -70,31 +70,27 @@ def diabetes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+BestConfig_ = Callable[..., Path]
+
+
 def write(folder: Path, text: str | bytes, name: str = "new.csv") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
-def best_config(folder: Path, run: Path, **checkpoint: object) -> Path:
-    """Write a record beside which ``run`` lies, as a study does."""
-    digest = hashlib.sha256((run / "best.ckpt").read_bytes()).hexdigest()
-    path = f"{run.name}/best.ckpt" if run.parent == folder else f"../{run.name}/best.ckpt"
-    parts = ("metric", "test", "study", "training", "seeds", "data", "environment", "expect")
-    record: dict[str, object] = {part: {} for part in parts}
-    record |= {
-        "schema": "hpo.best_config/1",
-        "summary": "",
-        "config": {},
-        "config_sha256": "",
-        "searched": [],
-        "constraints": [],
-        "reproduce": {},
-        "null_because": {},
-        "created_utc": "",
-        "checkpoint": {"path": path, "sha256": digest, **checkpoint},
-    }
-    return write(folder, json.dumps(record), "best_config.json")
+@pytest.fixture
+def best_config(finished) -> BestConfig_:
+    """Return a function that writes a record beside which a run lies, as a study does."""
+
+    def make(folder: Path, run: Path, **checkpoint: object) -> Path:
+        record = json.loads(finished.folder.best_config.read_text())
+        digest = hashlib.sha256((run / "best.ckpt").read_bytes()).hexdigest()
+        found = {"path": f"{run.name}/best.ckpt", "sha256": digest, **checkpoint}
+        record["checkpoint"] |= found
+        return write(folder, json.dumps(record), "best_config.json")
+
+    return make
 
 
 def expected_outputs(run: Path, x: np.ndarray[Any, Any]) -> list[list[float]]:
@@ -341,7 +337,9 @@ def test_flat_images_need_a_value_in_every_pixel(digits: Path, tmp_path: Path) -
         predict_rows(digits, path)
 
 
-def test_a_record_and_its_folder_name_a_model(table: Path, tmp_path: Path) -> None:
+def test_a_record_and_its_folder_name_a_model(
+    table: Path, tmp_path: Path, best_config: BestConfig_
+) -> None:
     source = write(tmp_path, TABLE)
     record = best_config(table.parent, table)
     whole = [*predict_rows(table, source)]
@@ -349,7 +347,9 @@ def test_a_record_and_its_folder_name_a_model(table: Path, tmp_path: Path) -> No
     assert [*predict_rows(record.parent, source)] == whole
 
 
-def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(table: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(
+    table: Path, tmp_path: Path, best_config: BestConfig_
+) -> None:
     run = tmp_path / "run"
     run.mkdir()
     for file in ("config.json", "preparation.json", "best.ckpt"):
@@ -365,11 +365,12 @@ def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(table: Path, tmp_p
 
 
 def test_a_record_without_a_checkpoint_or_a_damaged_run_is_refused(
-    table: Path, tmp_path: Path
+    table: Path, tmp_path: Path, best_config: BestConfig_
 ) -> None:
-    record = best_config(table.parent, table, sha256=None)
-    with pytest.raises(UsageError, match=r"best_config.json: names no checkpoint; train it"):
-        open_model(record)
+    for wrong in ({"sha256": None}, {"path": f"../{table.parent.name}/{table.name}/best.ckpt"}):
+        record = best_config(table.parent, table, **wrong)
+        with pytest.raises(UsageError, match=r"best_config.json: is no such record \(checkpoint\."):
+            open_model(record)
     record.unlink()
     with pytest.raises(UsageError, match=r"holds no config.json; name the folder of a run"):
         open_model(tmp_path)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from hpo.errors import SpecError, UsageError
+from hpo.given import check_given
 from hpo.layout import StudyFolder
 from hpo.spec import StudySpec
-from hpo.steering.wishes import check_wish, parse_wish, refusal
+from hpo.steering.wishes import parse_wish, refusal
 
 MakeSpec = Callable[..., StudySpec]
 WIDTHS = {"low": 8, "high": 32, "step": 8}
@@ -57,7 +58,7 @@ def test_values_that_do_not_fit_are_named(
     make_spec: MakeSpec, given: dict[str, object], told: str
 ) -> None:
     with pytest.raises(SpecError) as caught:
-        check_wish(make_spec(**LISTS).space, given)
+        check_given(make_spec(**LISTS).space, given)
     assert told in str(caught.value)
     assert len(caught.value.problems) == 1
 

@@ -7,7 +7,15 @@ import pytest
 
 from hpo.errors import UsageError
 from hpo.spec import load_study
-from hpo.terminal.run import Options, Terminal, default_workers, hints, run_in_terminal, summary
+from hpo.terminal.run import (
+    Options,
+    Terminal,
+    chosen_otherwise,
+    default_workers,
+    hints,
+    run_in_terminal,
+    summary,
+)
 from hpo.tracking.observers import StudyEnd
 
 QUIET = Terminal(
@@ -91,23 +99,28 @@ def test_an_interrupted_study_tells_how_to_go_on(finished) -> None:
 
 def test_a_finished_study_names_the_next_commands(finished) -> None:
     lines = hints(finished.outcome, finished.spec, "hpo run x", Options())
-    assert "hpo evaluate tiny --test" in lines[0]
+    assert "hpo evaluate tiny --seeds 5" in lines[0]
 
 
 def test_the_next_commands_have_the_options_that_they_need(finished) -> None:
     options = Options(place=" --results there", plugins=" --plugin mine.py")
     lines = hints(finished.outcome, finished.spec, "hpo run x", options)
-    assert lines[0].startswith("next: hpo evaluate tiny --test --results there --plugin mine.py  ")
+    assert lines[0].startswith(
+        "next: hpo evaluate tiny --seeds 5 --results there --plugin mine.py  "
+    )
     assert lines[1].startswith("      hpo best tiny --results there  ")
     assert lines[2].startswith("      hpo dashboard --results there  ")
 
 
-def test_a_study_without_test_rows_is_not_sent_to_them(copied, finished) -> None:
+def test_a_best_config_that_fresh_seeds_chose_is_told_beside_the_search_s_best(
+    copied, finished
+) -> None:
     record = json.loads(copied.best_config.read_text())
-    record["data"]["n"]["test"] = 0
+    record["study"] |= {"trial": record["study"]["trial"] + 1, "chosen_because": "it is steadier"}
     copied.best_config.write_text(json.dumps(record))
-    lines = hints(replace(finished.outcome, folder=copied), finished.spec, "hpo run x", Options())
-    assert lines[0].startswith("next: hpo best tiny  ")
+    lines = chosen_otherwise(replace(finished.outcome, folder=copied))
+    assert lines == [f"best_config.json is trial {record['study']['trial']}: it is steadier"]
+    assert chosen_otherwise(finished.outcome) == []
 
 
 def test_without_a_best_config_nothing_is_next(copied, finished) -> None:

@@ -1,15 +1,33 @@
+import re
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing import (
+    data_provider,
+)
+from tensorboard.backend.event_processing import (
+    plugin_event_multiplexer as event_multiplexer,
+)
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.context import RequestContext
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import (
+    api_pb2,
+    backend_context,
+    get_experiment,
+    list_session_groups,
+    metadata,
+    plugin_data_pb2,
+)
 
 from hpo.layout import StudyFolder
 from hpo.records import read_trials
 from hpo.spec import StudySpec
 from hpo.study import StudyOutcome, run_study
+from hpo.tracking.tensorboard import write_seed_run
 
 MakeSpec = Callable[..., StudySpec]
 CONDITIONAL = {
@@ -119,7 +137,8 @@ def test_a_run_ends_with_its_objective_and_its_costs(outcome: StudyOutcome) -> N
         if record.run is None:
             assert tags == set()
             continue
-        assert tags == {"objective/accuracy", "objective/n_parameters", "objective/latency_ms"}
+        costs = ("n_parameters", "latency_ms", "latency_ms_64", "flops")
+        assert tags == {"objective/accuracy", *(f"objective/{name}" for name in costs)}
         (value,) = events.Scalars("objective/accuracy")
         assert value.value == pytest.approx(record.value)
         assert value.step == record.run.steps
@@ -130,7 +149,9 @@ def test_a_run_shows_its_curves(outcome: StudyOutcome) -> None:
     for record, folder in zip(outcome.end.records, runs(outcome.folder), strict=True):
         if record.run is not None:
             events = read(folder)
-            assert {"val/accuracy", "train/loss", "train/lr"} <= set(events.Tags()["scalars"])
+            shown = {"val/accuracy", "train/accuracy", "train/loss", "train/lr", "train/grad_norm"}
+            assert shown <= set(events.Tags()["scalars"])
+            assert not any(tag.endswith(("_step", "_epoch")) for tag in events.Tags()["scalars"])
             assert len(events.Scalars("val/accuracy")) == record.run.validations
 
 
@@ -139,6 +160,93 @@ def test_a_failed_run_is_marked_as_failed(outcome: StudyOutcome) -> None:
         end = hparams(folder)[metadata.SESSION_END_INFO_TAG].session_end_info
         failed = record.state == "failed"
         assert end.status == (api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS)
+
+
+def table(folder: StudyFolder) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what HParams itself answers a browser: the experiment, and the rows of its table."""
+    loaded = event_multiplexer.EventMultiplexer()
+    loaded.AddRunsFromDirectory(str(folder.tensorboard))
+    loaded.Reload()
+    provider = data_provider.MultiplexerDataProvider(loaded, str(folder.tensorboard))
+    backend = backend_context.Context(
+        base_plugin.TBContext(data_provider=provider, multiplexer=loaded)
+    )
+    asked = RequestContext()
+    tags = backend.hparams_metadata(asked, "")
+    experiment = get_experiment.Handler(asked, backend, "", api_pb2.GetExperimentRequest()).run()
+    request = api_pb2.ListSessionGroupsRequest(
+        start_index=0,
+        slice_size=100,
+        allowed_statuses=[
+            api_pb2.STATUS_SUCCESS,
+            api_pb2.STATUS_FAILURE,
+            api_pb2.STATUS_RUNNING,
+            api_pb2.STATUS_UNKNOWN,
+        ],
+        col_params=[api_pb2.ColParams(metric=info.name) for info in experiment.metric_infos],
+    )
+    answer = list_session_groups.Handler(asked, backend, "", request).run()
+    assert tags
+    names = {"names": {info.name for info in experiment.hparam_infos}}
+    rows = [
+        {
+            "name": group.name,
+            "params": dict(group.hparams),
+            "values": {one.name.tag: one.value for one in group.metric_values},
+            "sessions": group.sessions,
+        }
+        for group in answer.session_groups
+    ]
+    return names, rows
+
+
+def test_hparams_itself_answers_with_all_parameters_and_nothing_below_zero(
+    outcome: StudyOutcome,
+) -> None:
+    experiment, rows = table(outcome.folder)
+    searched = {parameter for record in outcome.end.records for parameter in record.params}
+    assert {"model.mlp.width", "model.cnn.width", "optimizer.sgd.lr"} <= searched
+    assert searched | {"state"} <= experiment["names"]
+    assert len(rows) == len(outcome.end.records)
+    for record, row in zip(outcome.end.records, sorted(rows, key=itemgetter("name")), strict=True):
+        assert row["name"] == f"t{record.number:04d}"
+        assert all(value >= 0 for value in row["values"].values())
+        if record.run is not None:
+            assert row["values"]["objective/accuracy"] == pytest.approx(record.value)
+        assert {session.start_time_secs > 0 for session in row["sessions"]} == {True}
+
+
+def test_seeds_of_a_trial_stand_in_its_row_with_their_mean(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    outcome = run_study(make_spec("budget.trials=2"), tmp_path)
+    record = outcome.end.records[1]
+    assert record.run is not None
+    for seed, value in ((3, 0.5), (4, 0.25)):
+        again = record.run.model_copy(update={"value": value})
+        for _ in range(2):  # written again, it is the same run
+            place = write_seed_run(outcome.folder, record, metric="accuracy", seed=seed, run=again)
+        assert place.name == f"t0001-seed{seed}"
+    write_seed_run(outcome.folder, record, metric="accuracy", seed=5, run=None)
+    _, rows = table(outcome.folder)
+    (row,) = [row for row in rows if row["name"] == "t0001"]
+    assert len(row["sessions"]) == 4
+    mean = (record.run.value + 0.5 + 0.25) / 3
+    assert row["values"]["objective/accuracy"] == pytest.approx(mean)
+
+
+def test_no_file_names_the_machine(outcome: StudyOutcome) -> None:
+    names = [path.name for path in outcome.folder.tensorboard.rglob("events.*")]
+    assert names
+    assert all(re.fullmatch(r"events\.out\.tfevents\.\d+\.\d+\.[0-9a-f]+", n) for n in names)
+
+
+def test_a_space_that_was_changed_is_described_anew(tmp_path: Path, make_spec: MakeSpec) -> None:
+    run_study(make_spec("budget.trials=1"), tmp_path)
+    wider = make_spec("budget.trials=2", "trainer.batch_size={low: 20, high: 60}")
+    outcome = run_study(wider, tmp_path, allow_change=True)
+    (_,) = outcome.folder.tensorboard.glob("events.*")
+    assert "trainer.batch_size" in table(outcome.folder)[0]["names"]
 
 
 def test_a_study_that_goes_on_writes_no_second_config(tmp_path: Path, make_spec: MakeSpec) -> None:

@@ -1,0 +1,134 @@
+"""Material: everything that the records of a study hold for those who look at it; no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hpo.best import BestConfig, best_of, default_of, describe_config
+from hpo.files import read_document
+from hpo.grammar.imported import IMPORTED
+from hpo.insight.axes import Axis, axes_of
+from hpo.layout import StudyFolder
+from hpo.records import (
+    Fingerprint,
+    TrialRecord,
+    read_curve,
+    read_record,
+    read_trials,
+)
+from hpo.seeds import SeedsRecord, read_seeds
+from hpo.words import plain_value
+from lightning_modules.task import METRICS
+
+DEFAULT_STARTUP = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """One study as its folder tells it."""
+
+    folder: StudyFolder
+    name: str
+    values: Mapping[str, Any]
+    """The study file, resolved."""
+    axes: tuple[Axis, ...]
+    records: tuple[TrialRecord, ...]
+    """By number."""
+    curves: Mapping[int, Mapping[int, float]]
+    metric: str
+    direction: str
+    file: BestConfig | None
+    """``best_config.json``, if a trial is complete."""
+    seeds: SeedsRecord | None
+    fingerprint: Fingerprint | None
+    running: bool
+
+    @property
+    def maximize(self) -> bool:
+        """Whether higher is better."""
+        return self.direction == "maximize"
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial whose config is the best one; that of the file, which seeds may have moved."""
+        chosen = self.file.study.get("trial") if self.file else None
+        named = [r for r in self.records if r.number == chosen and r.state == "complete"]
+        return named[0] if named else best_of(self.records, self.direction)
+
+    @property
+    def default(self) -> TrialRecord | None:
+        """The default config's trial, whatever became of it."""
+        return default_of(self.records)
+
+    @property
+    def search(self) -> Mapping[str, Any]:
+        """The study file's section of that name."""
+        found = self.values.get("search")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def learned_from(self) -> int | None:
+        """The number of the first trial that a model proposed; None if the sampler learns nothing.
+
+        A Gaussian process is taken for a Parzen estimator: both go back to where it was good.
+        """
+        sampler = self.search.get("sampler", {"name": "tpe"})
+        name = sampler.get("name") if isinstance(sampler, Mapping) else sampler
+        if name not in ("tpe", "gp"):
+            return None
+        given = sampler if isinstance(sampler, Mapping) else {}
+        return int(given.get("n_startup_trials", DEFAULT_STARTUP))
+
+    def gain(self, value: float, than: float) -> float:
+        """Return by how much a value is better than another one."""
+        return value - than if self.maximize else than - value
+
+
+def described(record: TrialRecord) -> str:
+    """Return a trial in a few words; one of an imported study, without a config, by its values."""
+    if isinstance(record.config.get("model"), dict):
+        return describe_config(record.config)
+    return " ".join(f"{name}={plain_value(value)}" for name, value in record.params.items())
+
+
+def read_material(folder: StudyFolder) -> Material:
+    """Read a study.
+
+    Raises:
+        UsageError: if one of its records is damaged; ``hpo doctor --repair`` mends it.
+    """
+    values = read_document(folder.study_file).values
+    records = read_trials(folder)
+    file = read_record(folder.best_config, BestConfig) if folder.best_config.exists() else None
+    stamp = folder.fingerprint
+    metric, direction = _objective(values, records, file)
+    return Material(
+        folder=folder,
+        name=str(values.get("name", folder.name)),
+        values=values,
+        axes=tuple(axes_of(values, records)),
+        records=tuple(records),
+        curves={r.number: read_curve(folder.trial(r.number)) for r in records},
+        metric=metric,
+        direction=direction,
+        file=file,
+        seeds=read_seeds(folder),
+        fingerprint=read_record(stamp, Fingerprint) if stamp.exists() else None,
+        running=folder.owner() is not None,
+    )
+
+
+def _objective(
+    values: Mapping[str, Any], records: list[TrialRecord], file: BestConfig | None
+) -> tuple[str, str]:
+    if file is not None:
+        return str(file.metric["name"]), str(file.metric["direction"])
+    said = [record.config.get("objective") for record in records]
+    said += [values.get("objective"), values.get(IMPORTED)]
+    metric, direction = "objective", "maximize"
+    for one in said:
+        if isinstance(one, Mapping) and "metric" in one:
+            metric = str(one["metric"])
+            known = METRICS[metric].direction if metric in METRICS else direction
+            return metric, str(one.get("direction") or known)
+    return metric, direction

@@ -1,0 +1,1 @@
+"""Train the best configs and the default again with fresh seeds, and judge them by that."""
