@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := hpo lightning_modules tests benchmarks examples
 
-.PHONY: study test lint format faults-baseline reference wheel clean
+.PHONY: study test lint format faults-baseline reference honesty wheel clean
 
 study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
@@ -31,6 +31,10 @@ faults-baseline: $(VENV)/.test
 # It takes a quarter of an hour; with --fashion-mnist (Debian's dataset-fashion-mnist) twice that.
 reference: $(VENV)/.core
 	$(BIN)/python -m benchmarks.families --write
+
+# Do intervals cover, are verdicts right? Simulated studies: writes results/reference/honesty.md.
+honesty: $(VENV)/.core
+	$(BIN)/python -m benchmarks.honesty --write
 
 wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --no-isolation

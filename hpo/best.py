@@ -179,7 +179,7 @@ class BestWriter:
         plain["study"] = self._study(best, records, time_s=time_s, running=running)
         default = default_of(records)
         default_failed = default is not None and default.value is None
-        reasons = reasons_of(plain, default_failed=default_failed)
+        reasons = reasons_of(plain, default_failed=default_failed, of_run=run.null_because)
         return BestConfig.model_validate({**plain, "null_because": reasons})
 
     def _plain(self, best: TrialRecord, run: RunResult, records: Sequence[TrialRecord]) -> Json:

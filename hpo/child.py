@@ -104,7 +104,8 @@ def _logging(order: TrialOrder, config: RunConfig) -> Iterator[TrialLoggers]:
 def _gallery(order: TrialOrder, config: RunConfig, data: RunData) -> Gallery:
     """Return who draws the best validation of a trial."""
     split = "validation" if config.n_folds is None else "validation of the first fold"
-    return Gallery(str(config.kind), data, f"{order.study}, trial {order.number}, {split}")
+    study = f"{order.study}, " if order.study else ""
+    return Gallery(str(config.kind), data, f"{study}trial {order.number}, {split}")
 
 
 def room_bytes(config: RunConfig, memory_bytes: float | None) -> float:

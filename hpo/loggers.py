@@ -91,7 +91,7 @@ class TrialLoggers:
 
     def __call__(self, folder: Path) -> list["Logger"]:
         """Open the loggers of a run in ``folder``, which is the trial's, or that of one fold."""
-        if self._names:
+        if any(PACKAGES[name] for name in self._names):
             os.environ.update(QUIET)
         fold = f"-{folder.name}" if folder != self._folder else ""
         open_one = {"csv": _csv, "mlflow": self._mlflow, "wandb": self._wandb}

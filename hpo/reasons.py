@@ -13,6 +13,7 @@ EVER = {
     "metric.seeds.sd": "one seed has no spread",
     "metric.seeds.ci95": "one seed has no spread",
     "test.value": "the test split was not opened; hpo evaluate STUDY --test opens it",
+    "training.flops": "the trial was recorded before operations were counted",
     "training.cohort": "the trial was trained alone",
     "seeds.split": f"{OWN_DATA}, and makes its own split",
     "data.task": "module and data module are the user's own, and bring their own task",
@@ -22,20 +23,25 @@ EVER = {
     "environment.git": "no git commit was found where the study ran",
 }
 """Reasons that do not depend on the study."""
+NONE: Mapping[str, str] = {}
 
 
-def reasons_of(record: Mapping[str, Any], *, default_failed: bool) -> dict[str, str]:
+def reasons_of(
+    record: Mapping[str, Any], *, default_failed: bool, of_run: Mapping[str, str] = NONE
+) -> dict[str, str]:
     """Return why each null of a described best config is null, by its dotted path.
 
     Args:
         record: the best config as plain values; its ``config`` is left out.
         default_failed: whether the default config has ended without a result.
+        of_run: why numbers of the trial's run are null, as the run says.
 
     Raises:
         TypeError: if a null has no reason here: this module must name one.
     """
     described = {key: value for key, value in record.items() if key != SETTINGS}
     known = {**EVER, **_of_the_study(described, default_failed=default_failed)}
+    known |= {f"training.{name}": reason for name, reason in of_run.items()}
     nulls = list(nulls_of(described))
     silent = ", ".join(path for path in nulls if path not in known)
     if silent:
@@ -74,9 +80,6 @@ def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[st
         classes = f"a {data['task']} has no classes"
     if data["task"] == "multilabel":
         classes = "a row has any number of labels"
-    untimed = "the module is the user's own, and is not timed"
-    if data["sha256"] is None:
-        untimed = f"{OWN_DATA}; a network is timed on data of ours alone"
     ended = "failed" if default_failed else "has not ended yet"
     uncounted = f"{OWN_DATA}, and tells no number of rows"
     untold = f"{OWN_DATA}, and tells no fingerprint"
@@ -86,7 +89,7 @@ def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[st
         "metric.baseline.default_config": f"trial 0, the default config, {ended}",
         "metric.baseline.majority_class": classes,
         "study.rank_note": interval if metric["ci95_examples"] is None else near,
-        "training.latency_ms": untimed,
+        "training.latency_ms": "the network was not timed",
         "data.sha256": untold,
         "data.n": uncounted,
         "data.split_sha256": untold,

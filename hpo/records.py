@@ -29,7 +29,7 @@ class ImportedOutcome(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     value: float | None
-    """The objective; of a pruned trial its best report, if it made one."""
+    """The objective, of an infeasible trial too; of a pruned one its best report, if any."""
     attributes: dict[str, Any] = {}
     """What its program noted of it: Optuna's user attributes."""
 
@@ -72,7 +72,7 @@ class TrialRecord(BaseModel):
     def value(self) -> float | None:
         """The objective at the best validation; None for a failed trial."""
         if self.imported is not None:
-            return self.imported.value
+            return None if self.state == "failed" else self.imported.value
         return None if self.run is None else self.run.value
 
     @property

@@ -29,8 +29,8 @@ class Doomed:
     """None if it is gone already: an earlier call was interrupted, or somebody removed it."""
     rest: Path
     """Where the folder goes before its files go; there, if an earlier call was interrupted."""
-    stored_as: str | None
-    """The study's name in the storage; None if those trials are another folder's."""
+    stored_as: tuple[str, ...]
+    """The study's names in the storage."""
     url: str
     trials: int
     size_bytes: int
@@ -81,7 +81,7 @@ def find_doomed(name: str, results: Path, storage: str | None = None) -> Doomed:
         name=place.name,
         folder=None if folder is None else StudyFolder(place),
         rest=rest,
-        stored_as=_stored_as(folder) if folder else place.name,
+        stored_as=_stored_as(folder) if folder else (place.name,),
         url=url,
         trials=trials,
         size_bytes=sum(map(size_of, there)),
@@ -111,8 +111,8 @@ def delete_study(doomed: Doomed) -> Deleted:
     )
 
 
-def _stored_as(folder: StudyFolder) -> str | None:
-    """Return the name of a study in the storage: a folder that was renamed keeps its trials there.
+def _stored_as(folder: StudyFolder) -> tuple[str, ...]:
+    """Return a study's names in the storage: one whose folder was renamed has trials under both.
 
     Those of a copy beside the folder that it was copied from are not its own.
     """
@@ -121,12 +121,15 @@ def _stored_as(folder: StudyFolder) -> str | None:
     except HpoError:  # damaged: it is deleted all the same
         name = folder.name
     original = folder.path.absolute().parent / name
-    copied = name != folder.name and (original / "study.yaml").is_file()
-    return None if copied else name
+    if name == folder.name or (original / "study.yaml").is_file():
+        return (folder.name,)
+    return (folder.name, name)
 
 
 def _remove_rows(doomed: Doomed) -> int | None:
-    return None if doomed.stored_as is None else remove_study(doomed.url, doomed.stored_as)
+    found = [remove_study(doomed.url, name) for name in doomed.stored_as]
+    known = [trials for trials in found if trials is not None]
+    return max(known, default=None)
 
 
 def _remove_rest(rest: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpo.best import BEST_SCHEMA, BestConfig
 from hpo.children import Children
@@ -73,7 +74,7 @@ def retrain(
             result = _train_in_children(config, folder, listener)
     record = {"schema": "hpo.run/1", "config": portable, "config_sha256": digest}
     write_json(folder / "result.json", {**record, "run": result.plain()})
-    best = _recorded(file, digest)
+    best = _recorded(file, config)
     return Retrained(
         config=config,
         folder=folder,
@@ -111,12 +112,21 @@ def _train_in_children(config: RunConfig, folder: Path, listener: Listener | Non
     return end.result
 
 
-def _recorded(file: Path, digest: str) -> BestConfig | None:
+def _recorded(file: Path, config: RunConfig) -> BestConfig | None:
     """Return the record in ``file``, if it is one of a best config, and of this very config.
 
-    A setting that the record does not know yet has its default.
+    A setting that the record does not know yet has its default. Where the data lie is no matter
+    where their hash is known: that says whether they are the same.
     """
     if read_document(file).values.get("schema") != BEST_SCHEMA:
         return None
     best = read_record(file, BestConfig)
-    return best if config_sha256(read_config(file).portable()) == digest else None
+    known = best.data["sha256"] is not None
+    plain = _placeless if known else RunConfig.portable
+    return best if plain(read_config(file)) == plain(config) else None
+
+
+def _placeless(config: RunConfig) -> dict[str, Any]:
+    """Return a config without the place of its data."""
+    plain = config.portable()
+    return {**plain, "data": {key: one for key, one in plain["data"].items() if key != "path"}}

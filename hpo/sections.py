@@ -43,7 +43,7 @@ class SeedsOfMetric(TypedDict):
     mean: float
     sd: float | None
     ci95: list[float] | None
-    """Student's t interval of the mean."""
+    """Student's t interval of the mean, wider to the worse the more configs competed."""
     seeds: list[int]
 
 
@@ -160,6 +160,8 @@ class LatencySection(TypedDict):
     batch: int
     p50: float
     threads: int
+    by_batch: dict[str, float]
+    """The same of batches, by their rows."""
 
 
 @with_config(KEYS)
@@ -176,6 +178,8 @@ class TrainingSection(TypedDict):
     cohort: Plain | None
     n_parameters: Count
     size_bytes: Count
+    flops: Count | None
+    """Floating-point operations of one row's way forward."""
     latency_ms: LatencySection | None
 
 
@@ -285,10 +289,14 @@ def training_section(config: Mapping[str, Any], run: RunResult) -> Plain:
         "cohort": None,
         "n_parameters": run.n_parameters,
         "size_bytes": run.size_bytes,
-        "latency_ms": None
-        if run.latency_ms is None
-        else {"batch": 1, "p50": run.latency_ms, "threads": trainer["threads"]},
+        "flops": run.flops,
+        "latency_ms": None if run.latency_ms is None else _latency(run, trainer["threads"]),
     }
+
+
+def _latency(run: RunResult, threads: int) -> Plain:
+    known = {"batch": 1, "p50": run.latency_ms, "threads": threads}
+    return {**known, "by_batch": run.latency}
 
 
 def data_section(config: Mapping[str, Any], run: RunResult) -> Plain:
@@ -322,14 +330,15 @@ def others_of(run: RunResult, metric: str) -> dict[str, float]:
 
 
 def with_later(described: Plain, before: Plain) -> Plain:
-    """Return a best config with what was found out about it since: seeds, test, verification.
+    """Return a best config with what is known of it from before: its machine, seeds, test, stamp.
 
     Args:
         described: the best config, all of its file, as the records of the trials have it.
         before: the file of the same config and weights, as it was.
     """
     metric, study, reasons = described["metric"], described["study"], described["null_because"]
-    found = {**described, "verified": before["verified"]}
+    kept = {key: before[key] for key in ("verified", "environment")}  # of its training, not of now
+    found = {**described, **kept}
     if before["test"]["opened"]:
         found["test"] = before["test"]
     if before["metric"]["seeds"] is not None:
@@ -337,6 +346,6 @@ def with_later(described: Plain, before: Plain) -> Plain:
         found["summary"] = before["summary"]
     if "chosen_because" in before["study"]:
         found["study"] = {**study, "chosen_because": before["study"]["chosen_because"]}
-    later = ("test.", "metric.seeds.")
-    kept = {k: v for k, v in before["null_because"].items() if k.startswith(later)}
-    return {**found, "null_because": revised_reasons(found, {**reasons, **kept})}
+    later = ("test.", "metric.seeds", "environment.")
+    older = {k: v for k, v in before["null_because"].items() if k.startswith(later)}
+    return {**found, "null_because": revised_reasons(found, {**reasons, **older})}

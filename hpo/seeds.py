@@ -10,6 +10,8 @@ from hpo.layout import StudyFolder
 from hpo.records import read_record
 from hpo.statistics import Interval, Paired, mean_interval
 
+SHUT = "the test split was not opened for these runs; hpo evaluate STUDY --seeds N --test does"
+
 
 class SeedRun(BaseModel):
     """One config trained with one seed."""
@@ -98,6 +100,8 @@ class SeedsRecord(BaseModel):
     """The chosen trial's search value minus what it is worth."""
     as_of_utc: str
     """When the trials were ranked; later ones have been seen by the search alone."""
+    null_because: dict[str, str] = {}
+    """Why a result is null; a run's ``value`` is where it says how it ``failed``."""
     created_utc: str
 
     def config(self, trial: int) -> SeededConfig | None:
@@ -109,9 +113,27 @@ class SeedsRecord(BaseModel):
         """The default config's runs, None if the study has no default config."""
         return next((config for config in self.configs if config.is_default), None)
 
+    def explained(self) -> "SeedsRecord":
+        """Return the record with the reasons of its nulls."""
+        no_pair = "the default config and another one have no seed in common that ended well"
+        rows = "only metrics of rows that are known are resampled"
+        reasons = {
+            "worth": "every run failed",
+            "gain": no_pair,
+            "gain_test": no_pair if _is_tested(self) else SHUT,
+            "gain_test_rows": rows if self.gain_test else no_pair if _is_tested(self) else SHUT,
+            "optimism": "the chosen config has no value of the search, or on fresh seeds",
+        }
+        known = {name: why for name, why in reasons.items() if getattr(self, name) is None}
+        return self.model_copy(update={"null_because": known})
+
     def plain(self) -> dict[str, Any]:
         """Return the file's content."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _is_tested(record: SeedsRecord) -> bool:
+    return any(config.test_values for config in record.configs)
 
 
 def read_seeds(folder: StudyFolder) -> SeedsRecord | None:
@@ -134,4 +156,4 @@ def chosen_by_seeds(folder: StudyFolder) -> set[int]:
 
 def write_seeds(folder: StudyFolder, record: SeedsRecord) -> None:
     """Write ``evaluation/seeds.json``; its folder exists."""
-    write_json(folder.seeds, record.plain())
+    write_json(folder.seeds, record.explained().plain())

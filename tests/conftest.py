@@ -3,7 +3,6 @@
 import io
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from lightning_modules import plugins
 from lightning_modules.data.config import SOURCES
 from lightning_modules.families import FAMILIES
 from lightning_modules.task import METRICS
+from tests.programs import HPO, Programs, Said
+from tests.programs import programs as programs_started
 
 TINY = {
     "name": "tiny",
@@ -70,15 +71,6 @@ class Finished:
     def of(self, state: str) -> TrialRecord:
         """Return the first trial of that state."""
         return next(record for record in self.records if record.state == state)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 Command = Callable[..., Said]
@@ -139,21 +131,20 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture(scope="session")
-def cli_process() -> Command:
-    """Return a function that runs ``hpo`` as a process of its own in a folder."""
+def programs() -> Iterator[Programs]:
+    """Processes of their own that need not load anything again."""
+    with programs_started() as started:
+        yield started
 
-    def run(*arguments: object, folder: Path, text: str = "") -> Said:
-        program = "import sys; from hpo.cli import main; main()"
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore::FutureWarning", "-c", program, *map(str, arguments)],
-            cwd=folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+
+@pytest.fixture(scope="session")
+def cli_process(programs: Programs) -> Command:
+    """Return a function that runs ``hpo`` as a process of its own in a folder."""
+    code = f"import warnings; warnings.simplefilter('ignore', FutureWarning); {HPO}"
+
+    def run(*arguments: object, folder: Path) -> Said:
+        with programs.start(*arguments, folder=folder, code=code) as process:
+            return Said(process.wait(), process.out, process.err)
 
     return run
 

@@ -37,8 +37,7 @@ def test_the_commands_succeed_and_the_reader_reads(
         said = cli(*shlex.split(line.replace("--full", "--level 1"))[1:])
         assert said.code == 0, f"{line}\n{said.err}"
     (program,) = re.findall(r"^```python\n(.*?)^```", SECTION, re.M | re.S)
-    text = program.replace('encoding="utf-8")', 'encoding="utf-8").read()')
-    exec(text.replace("json.load(", "json.loads(").replace(").read())", ").read())"), {})
+    exec(program, {})
     best = json.loads((results / "quickstart" / "best_config.json").read_text())
     value, lr = best["metric"]["value"], best["config"]["optimizer"]["lr"]
     assert capsys.readouterr().out == f"{value} {lr}\n"

@@ -38,10 +38,12 @@ class Difference:
     ``notes``: good to know."""
     says: str
     """What it means for the comparison."""
+    kinds: Mapping[str, int]
+    """Studies of one number have the same, whatever it is called."""
 
     def plain(self) -> dict[str, Any]:
         """Return plain values."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "kinds"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class _Check:
     level: Level
     says: str
     read: Callable[[Side], Any]
+    name: Callable[[Side], str] = lambda side: ""
+    """What stands before the value, for people."""
 
 
 _CHECKS = (
@@ -58,6 +62,7 @@ _CHECKS = (
         level="blocks",
         says="the values are of other data: which study is better cannot be said",
         read=lambda side: side.hashes["data"],
+        name=lambda side: str(_setting(side.config, "data.source") or ""),
     ),
     _Check(
         what="split",
@@ -131,7 +136,7 @@ def find_differences(sides: Sequence[Side]) -> list[Difference]:
 
 def blocked(differences: Sequence[Difference], a: str, b: str) -> list[Difference]:
     """Return the differences between two of the studies that forbid a verdict."""
-    return [d for d in differences if d.level == "blocks" and d.values[a] != d.values[b]]
+    return [d for d in differences if d.level == "blocks" and d.kinds[a] != d.kinds[b]]
 
 
 def same_trials(a: Side, b: Side) -> int | None:
@@ -145,8 +150,14 @@ def same_trials(a: Side, b: Side) -> int | None:
 def _differing(check: _Check, sides: Sequence[Side], *, values: list[Any]) -> Difference | None:
     if all(value == values[0] for value in values):
         return None
-    shown = {side.label: _short(value) for side, value in zip(sides, values, strict=True)}
-    return Difference(what=check.what, values=shown, level=check.level, says=check.says)
+    shown = {
+        side.label: f"{check.name(side)} {_short(value)}".strip()
+        for side, value in zip(sides, values, strict=True)
+    }
+    kinds = {side.label: values.index(value) for side, value in zip(sides, values, strict=True)}
+    return Difference(
+        what=check.what, values=shown, level=check.level, says=check.says, kinds=kinds
+    )
 
 
 def _other_settings(sides: Sequence[Side]) -> list[Difference]:
@@ -175,34 +186,39 @@ def _untold(sides: Sequence[Side]) -> Difference | None:
     missing = [name for name in ("data", "split") if all(s.hashes[name] is None for s in sides)]
     if not missing:
         return None
-    return Difference(
-        what=" and ".join(missing),
-        values={side.label: "no fingerprint" for side in sides},
-        level="warns",
-        says="of data modules of your own, and imported studies, the rows are not known",
+    return _said(
+        " and ".join(missing),
+        {side.label: "no fingerprint" for side in sides},
+        "warns",
+        "of data modules of your own, and imported studies, the rows are not known",
     )
 
 
 def _changed(sides: Sequence[Side]) -> Difference | None:
     if not any(side.changed for side in sides):
         return None
-    return Difference(
-        what="changes",
-        values={side.label: "changed" if side.changed else "–" for side in sides},
-        level="warns",
-        says="settings or code were changed along the way: early trials may be of another study",
+    return _said(
+        "settings throughout",
+        {side.label: "changed" if side.changed else "–" for side in sides},
+        "warns",
+        "settings or code were changed along the way: early trials may be of another study",
     )
 
 
 def _running(sides: Sequence[Side]) -> Difference | None:
     if not any(side.running for side in sides):
         return None
-    return Difference(
-        what="state",
-        values={side.label: "runs" if side.running else "ended" for side in sides},
-        level="notes",
-        says="a study that runs may still find something better",
+    return _said(
+        "state",
+        {side.label: "runs" if side.running else "ended" for side in sides},
+        "notes",
+        "a study that runs may still find something better",
     )
+
+
+def _said(what: str, values: Mapping[str, str], level: Level, says: str) -> Difference:
+    kinds = dict.fromkeys(values, 0)
+    return Difference(what=what, values=values, level=level, says=says, kinds=kinds)
 
 
 def _spans(side: Side, read: Callable[[Mapping[str, Any]], Any]) -> str:

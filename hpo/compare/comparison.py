@@ -20,7 +20,7 @@ from hpo.compare.standing import (
     standings,
 )
 from hpo.compare.verdict import Weighed, adjusted, weigh
-from hpo.compare.words import cost_words, difference_words, proof, remarks
+from hpo.compare.words import cost_words, difference_words, own_remarks, proof, remarks
 from hpo.layout import StudyFolder
 
 Outcome = Literal["better", "not distinguishable", "same", "unknown", "not comparable"]
@@ -237,7 +237,7 @@ def _verdict(
         better=better,
         weighed=found,
         sentence="; ".join([text, *_cost_words(sides)]),
-        remarks=[] if outcome == "same" else remarks(a, b, found),
+        remarks=own_remarks(a) + own_remarks(b) if outcome == "same" else remarks(a, b, found),
         proof=[] if outcome == "same" else proof([a, b], found, [side.given for side in sides]),
     )
 

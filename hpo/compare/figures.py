@@ -104,7 +104,10 @@ def _y_tick(part: str) -> bool:
 
 
 def _found(steps: Sequence[Step]) -> list[Point]:
-    return [(step.spent, step.best) for step in steps if step.best is not None]
+    """Return where a better value came, and the end."""
+    points = [(step.spent, step.best) for step in steps if step.best is not None]
+    turns = [point for i, point in enumerate(points) if i == 0 or point[1] != points[i - 1][1]]
+    return turns if turns[-1:] == points[-1:] else [*turns, points[-1]]
 
 
 def _stairs(points: Sequence[Point]) -> list[Point]:

@@ -74,7 +74,7 @@ def remarks(a: Evidence, b: Evidence, found: Weighed) -> list[str]:
             + ": whether the configs differ cannot be said; with several seeds it can"
         )
     for one in (a, b):
-        said += _own_remarks(one)
+        said += own_remarks(one)
     return [*said, *_rows_remark(a, b, found)]
 
 
@@ -128,7 +128,8 @@ def _open_words(found: Weighed, low: float, high: float) -> str:
     return f"{text}; if it is as large as it looks, {needed} seeds show it four times out of five"
 
 
-def _own_remarks(one: Evidence) -> list[str]:
+def own_remarks(one: Evidence) -> list[str]:
+    """Return what to bear in mind about one study's values."""
     said = []
     if one.failed:
         many = len(one.by_seed) + one.failed

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import dropwhile
 
 from hpo.best import describe_config
 from hpo.dashboard.summaries import Row, Summary
@@ -12,6 +13,10 @@ from hpo.words import arrow, number
 TOP = 10
 END = "\n\n---\n\n"
 """What stands between our note and what people wrote below it."""
+BEST, NONE = "**Best: [trial ", "**No trial is complete yet.**"
+DAMAGED = "**best_config.json cannot be read.**"
+OPENINGS = (BEST, NONE, DAMAGED)
+"""How our notes begin."""
 VERSION = "dashboard:note_ver"
 PIECE = "dashboard:note_str:"
 LONGEST_PIECE = 2045
@@ -38,11 +43,19 @@ def with_written(ours: str, written: str) -> str:
 
 
 def without_ours(body: str) -> str:
-    """Return what people wrote, from a note as their browser sends it."""
-    if not body.startswith("**"):
+    r"""Return what people wrote, from a note as their browser sends it.
+
+    >>> without_ours("**No trial is complete yet.**\n\n| 1 | 2 |\nmine")
+    'mine'
+    """
+    if not body.startswith(OPENINGS):
         return body
-    _, found, rest = body.partition(END)
-    return rest if found else ""
+    lines = list(dropwhile(_is_ours, body.splitlines()[1:]))
+    return "\n".join(lines).lstrip("\n")
+
+
+def _is_ours(line: str) -> bool:
+    return not line.strip() or line == END.strip() or line.startswith(("[all trials](", "| "))
 
 
 def attributes_of_note(body: str, version: int) -> dict[str, object]:
@@ -68,7 +81,8 @@ def _first(summary: Summary, study_id: int) -> str:
     """Return the first line: the best config that keeps to all constraints, and its value."""
     best = summary.best
     if best is None:
-        return "**No trial is complete yet.**"
+        ranked = any(row.rank is not None for row in summary.rows)
+        return DAMAGED if ranked else NONE
     trial = best.study["trial"]
     spread = "" if summary.spread is None else f" ±{summary.spread:.2g}"
     seeds = "one seed" if summary.n_seeds == 1 else f"{summary.n_seeds} seeds"

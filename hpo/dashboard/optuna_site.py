@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import optuna_dashboard
 from optuna.storages import RDBStorage, get_storage
 
 from hpo.dashboard.artifacts import Artifacts
@@ -43,43 +42,47 @@ class OptunaSite:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
-        app = self._opened()
-        if app is None:
+        if not self.open():
             start_response("302 Found", [("Location", "/"), ("Content-Type", "text/plain")])
             return [b"there is no study yet\n"]
         if environ["REQUEST_METHOD"] == "PUT":
             environ = _without_our_part(environ)
-        return app(environ, start_response)
+        return self._made()(environ, start_response)
 
     def study_ids(self) -> dict[str, int]:
-        """Return the ids of all studies in the storage, by name; none while it cannot be read."""
-        if time.monotonic() - self._ids[0] > IDS_EVERY_S and self._opened() is not None:
+        """Return the ids of all studies in the storage, by name; none while there is no storage."""
+        if time.monotonic() - self._ids[0] > IDS_EVERY_S and self.open():
             studies = self._stored.get_all_studies()
             found = {study.study_name: study._study_id for study in studies}
             self._ids = (time.monotonic(), found)
         return self._ids[1]
 
-    def close(self) -> None:
-        """Close the storage."""
-        self._closing.close()
-
-    def open(self) -> None:
-        """Open the storage if there is one.
+    def open(self) -> bool:
+        """Open the storage, and return whether there is one.
 
         Raises:
             SQLAlchemyError, OptunaError, OSError, ValueError, RuntimeError, ImportError: as Optuna.
         """
-        self._opened()
-
-    def _opened(self) -> Wsgi | None:
         with self._lock:
-            if self._app is None:
+            if self._stored is None:
                 file = sqlite_file(self._url)
                 if file is not None and not file.exists():
-                    return None
+                    return False
                 stored = self._open(file)
                 self._closing.callback(stored.engine.dispose)
                 self._stored = get_storage(stored)
+            return True
+
+    def close(self) -> None:
+        """Close the storage."""
+        self._closing.close()
+
+    def _made(self) -> Wsgi:
+        # It imports scikit-learn: a second that the index need not wait for.
+        import optuna_dashboard
+
+        with self._lock:
+            if self._app is None:
                 artifacts = Artifacts()
                 view = ViewedStorage(
                     self._stored, self._summaries, artifacts=artifacts, notes=self._notes

@@ -97,6 +97,19 @@ def _picture(parts: Sequence[str]) -> Markup:
     return Markup(f'<svg class="spark" {box} aria-hidden="true">{"".join(parts)}</svg>')
 
 
+def cell(text: str) -> str:
+    """Return a setting as tables write it, a long number short.
+
+    >>> cell("0.14738945543303122"), cell("64"), cell("sgd")
+    ('0.147', '64', 'sgd')
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return text if len(text) <= 8 else plain_value(value)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -112,6 +125,7 @@ def _environment() -> Environment:
         "arrow": lambda direction: arrow(direction) if direction else "",
         "plain": plain_value,
         "count": lambda n: "–" if n is None else f"{n:,}",
+        "cell": cell,
         "bars": bars,
         "day": lambda utc: utc[:10],
         "minute": lambda utc: utc[:16].replace("T", " "),

@@ -17,6 +17,7 @@ from hpo.errors import HpoError
 from hpo.layout import StudyFolder
 from hpo.listing import find_trial, flat
 from hpo.records import read_curve
+from hpo.tracking.links import of_runs
 from hpo.words import trial_words
 
 Answer = tuple[str, str, str, bytes]
@@ -203,10 +204,8 @@ class Routes:
 
 def _best_runs(summary: Summary) -> str:
     """Return the query that shows ten trials, where there are more than a browser likes."""
-    if len(summary.rows) <= 30:
-        return "?smoothing=0"
-    best = [f"{row.number:04d}" for row in summary.rows if row.rank is not None][:10]
-    return f"?smoothing=0&runFilter=t({'%7C'.join(best)})-"
+    best = [row.number for row in summary.rows if row.rank is not None]
+    return of_runs(best if len(summary.rows) > 30 else [])
 
 
 def _trial_of(summary: Summary, number: str) -> int | None:

@@ -56,6 +56,10 @@ class Axis:
         same = [i for i, one in enumerate(self.options) if one == value and _alike(one, value)]
         return same[0] if same else len(self.options)
 
+    def place(self, value: Scalar) -> float:
+        """Return where a value lies in the range, or the index of the option that it is."""
+        return self.unit(value) if self.is_number else float(self.level(value))
+
     def _scaled(self, value: float) -> float:
         return math.log(value) if self.log else value
 

@@ -68,9 +68,8 @@ def _gained(material: Material, gain: Gain) -> str:
         return "The default config has no value, so the gain of tuning is not known."
     if gain.gained == 0:
         return f"Tuning gained nothing over the default config ({number(gain.default)})."
-    text = f"It is {gain.gained:+.4g} better than the default config ({number(gain.default)}"
-    if gain.gained < 0:
-        text = f"It is {-gain.gained:.4g} worse than the default config ({number(gain.default)}"
+    told = "better" if gain.gained > 0 else "worse"
+    text = f"It is {abs(gain.gained):.4g} {told} than the default config ({number(gain.default)}"
     if gain.span is None:
         return f"{text}); {gain.basis}."
     text += f"; 95 % interval {gain.span.low:+.4g} to {gain.span.high:+.4g}, {gain.basis})"

@@ -75,7 +75,7 @@ def _edge(axis: Axis, side: str, top: Sequence[TrialRecord], best: TrialRecord) 
     if at_best and sum(close) <= chance * len(close) and sum(close) < 2:
         strong = False
     else:
-        strong = at_best and sum(close) >= wanted * len(close)
+        strong = at_best and sum(close) >= max(FEWEST_TOP, wanted * len(close))
     move_to = _moved(axis, side)
     if move_to == bound:
         return None

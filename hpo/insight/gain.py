@@ -38,7 +38,7 @@ class Gain:
     best: float | None
     trial: int | None
     gained: float | None
-    """By how much the best is better than the default."""
+    """By how much the best is better than the default: over seeds if they are known."""
     span: Span | None
     """The 95 % interval of that."""
     basis: str
@@ -67,6 +67,9 @@ def gain(
     trial = best.number if best is not None else (steps[-1].trial if steps else None)
     gained = None if value is None or base is None else sign * (value - base)
     span, basis = _span(records, metric, sign, trial, seeds)
+    seeded = seeds.gain if seeds is not None and seeds.chosen == trial else None
+    if seeded is not None and base is not None:
+        gained = sign * seeded.mean
     half = [step.value for step in steps if step.epochs <= spent / 2]
     return Gain(
         steps=tuple(steps),
@@ -79,7 +82,7 @@ def gain(
         span=span,
         basis=basis,
         idle=1 - steps[-1].epochs / spent if steps and spent else None,
-        second_half=sign * (steps[-1].value - half[-1]) if half else None,
+        second_half=sign * (steps[-1].value - half[-1]) if half and spent else None,
         sentence=_sentence(steps, spent, (metric, trial, value), base, len(records)),
     )
 
@@ -148,6 +151,8 @@ def _sentence(
     idle = 1 - last.epochs / spent if spent else 0.0
     if n < FEWEST:
         return f"{text}. {n} trial{'s' if n != 1 else ''}: too few to say what more would bring."
+    if not spent:  # of an imported study
+        return f"{text}. How many epochs its trials were trained for is not known."
     if idle >= IDLE:
         return f"{text}. No gain in the last {idle:.0%} of the {spent:,.0f} epochs spent."
     return (

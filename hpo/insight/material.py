@@ -1,10 +1,13 @@
 """Material: everything that the records of a study hold for those who look at it; no torch."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hpo.best import BestConfig, best_of, default_of, describe_config
+from hpo.best import best_of, default_of, describe_config
+from hpo.errors import UsageError
 from hpo.files import read_document
 from hpo.grammar.imported import IMPORTED
 from hpo.insight.axes import Axis, axes_of
@@ -37,8 +40,8 @@ class Material:
     curves: Mapping[int, Mapping[int, float]]
     metric: str
     direction: str
-    file: BestConfig | None
-    """``best_config.json``, if a trial is complete."""
+    file: Mapping[str, Any]
+    """``best_config.json`` as it stands, also one of another version; empty if there is none."""
     seeds: SeedsRecord | None
     fingerprint: Fingerprint | None
     running: bool
@@ -51,7 +54,7 @@ class Material:
     @property
     def best(self) -> TrialRecord | None:
         """The trial whose config is the best one; that of the file, which seeds may have moved."""
-        chosen = self.file.study.get("trial") if self.file else None
+        chosen = (self.file.get("study") or {}).get("trial")
         named = [r for r in self.records if r.number == chosen and r.state == "complete"]
         return named[0] if named else best_of(self.records, self.direction)
 
@@ -99,7 +102,7 @@ def read_material(folder: StudyFolder) -> Material:
     """
     values = read_document(folder.study_file).values
     records = read_trials(folder)
-    file = read_record(folder.best_config, BestConfig) if folder.best_config.exists() else None
+    file = _plain(folder.best_config) if folder.best_config.exists() else {}
     stamp = folder.fingerprint
     metric, direction = _objective(values, records, file)
     return Material(
@@ -118,17 +121,26 @@ def read_material(folder: StudyFolder) -> Material:
     )
 
 
+def _plain(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        hint = "hpo doctor --repair mends the study"
+        raise UsageError(str(path), "is damaged: no JSON", hint) from None
+    return found if isinstance(found, dict) else {}
+
+
 def _objective(
-    values: Mapping[str, Any], records: list[TrialRecord], file: BestConfig | None
+    values: Mapping[str, Any], records: list[TrialRecord], file: Mapping[str, Any]
 ) -> tuple[str, str]:
-    if file is not None:
-        return str(file.metric["name"]), str(file.metric["direction"])
+    metric = file.get("metric")
+    if isinstance(metric, Mapping) and "name" in metric and "direction" in metric:
+        return str(metric["name"]), str(metric["direction"])
     said = [record.config.get("objective") for record in records]
     said += [values.get("objective"), values.get(IMPORTED)]
-    metric, direction = "objective", "maximize"
     for one in said:
         if isinstance(one, Mapping) and "metric" in one:
-            metric = str(one["metric"])
-            known = METRICS[metric].direction if metric in METRICS else direction
-            return metric, str(one.get("direction") or known)
-    return metric, direction
+            name = str(one["metric"])
+            known = METRICS[name].direction if name in METRICS else "maximize"
+            return name, str(one.get("direction") or known)
+    return "objective", "maximize"

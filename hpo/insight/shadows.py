@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 
 GOOD_SHARE, MOST_GOOD = 0.1, 25
 """How many trials count as good: the tenth part, and no more."""
-MOST_BAD = 64
+MOST_BAD = 40
+"""How many of the others are looked at, the latest: more cost time, and change little."""
 CANDIDATES = 6
 
 
@@ -48,7 +49,7 @@ def shadows(history: History, *, levels: int, n: int, rng: np.random.Generator) 
             continue
         weights = _weights(history, t, good)
         offered = _offer(drawn[good], weights, levels, rng)
-        bad = history.bad[t][-MOST_BAD:]
+        bad = history.bad[t]
         value = _density(offered, drawn[good], weights, levels)
         value = value / _density(offered, drawn[bad], _weights(history, t, bad), levels)
         drawn[t] = offered[value.argmax(axis=0), np.arange(n)]

@@ -66,7 +66,7 @@ class _Scale:
             found = [(self.at(name), unescape(name)) for name in self.names]
         elif self.log:
             whole = range(math.ceil(self.low), math.floor(self.high) + 1)
-            powers = list(whole) or [round(self.low)]
+            powers = [p for p in whole if abs(p) < 300] or [min(max(round(self.low), -300), 300)]
             found = [(self.at(10.0**p), tick(10.0**p)) for p in powers]
         else:
             found = [(self.at(v), tick(v)) for v in ticks(self.low, self.high)]

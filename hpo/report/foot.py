@@ -215,14 +215,13 @@ def provenance_part(insight: Insight) -> Part:
                 [f"changed {change.get('utc', '')}", "; ".join(map(str, change.get("what", [])))]
             )
     rows += [["sampler", sampler], ["pruner", pruner], ["seed", material.search.get("seed", 0)]]
-    if file is not None:
-        environment = file.environment
-        rows.append(["config, SHA-256", file.config_sha256])
-        rows.append(["weights, SHA-256", file.checkpoint["sha256"]])
-        for key in ("python", "platform", "cpu", "device"):
-            rows.append([key, environment.get(key) or "–"])
-        packages = environment.get("packages") or {}
-        rows += [[package, version] for package, version in sorted(packages.items())]
+    if file:
+        environment = file.get("environment") or {}
+        weights = (file.get("checkpoint") or {}).get("sha256")
+        rows.append(["config, SHA-256", file.get("config_sha256")])
+        rows.append(["weights, SHA-256", weights])
+        rows += [[key, environment.get(key)] for key in ("python", "platform", "cpu", "device")]
+        rows += sorted(map(list, (environment.get("packages") or {}).items()))
         git = environment.get("git")
         if git:
             rows.append(["git", f"{git.get('commit')}{' (changed)' if git.get('dirty') else ''}"])

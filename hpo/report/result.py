@@ -82,7 +82,7 @@ def _facts(insight: Insight, best: TrialRecord) -> list[list[Any]]:
         facts.append([f"95 % by its {basis}", f"{number(span.low)} to {number(span.high)}"])
     seeded = material.seeds.config(best.number) if material.seeds else None
     facts.append(["on fresh seeds", seeded_words(seeded) if seeded else "not measured yet"])
-    test: Mapping[str, Any] = material.file.test if material.file else {}
+    test = material.file.get("test") or {}
     shown = number(test["value"]) if test.get("opened") else "never opened"
     facts.append(["test split", shown])
     latency = "–" if run.latency_ms is None else f"{number(run.latency_ms)} ms"

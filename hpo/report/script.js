@@ -22,7 +22,6 @@
     const base = { gridcolor: grid, zeroline: false, linecolor: grid, automargin: true };
     const full = Object.assign(base, given);
     full.title = Object.assign({ standoff: 12 }, given.title);
-    if (full.type === "log") full.dtick = full.dtick || 1;
     return full;
   }
 

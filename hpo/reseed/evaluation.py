@@ -203,7 +203,8 @@ def _recorded(
         opened = evaluate_study(folder, test=True, overrides=tuple(overrides)).opened
         record = score_runs(folder, plan, record)
         write_seeds(folder, record)
-    return Reseeded(**{**vars(done), "record": record, "opened": opened, "signal": None})
+    final = {"record": record.explained(), "opened": opened, "signal": None}
+    return Reseeded(**{**vars(done), **final})
 
 
 def _train(

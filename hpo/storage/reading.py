@@ -128,13 +128,12 @@ def _file(place: str) -> Path | None:
 
 def _sqlite(file: Path) -> RDBStorage:
     """Open a SQLite file so that it, and the folder that it is in, stay as they are."""
-    damage = damage_of(file)
+    beside = [file.with_name(file.name + part) for part in ("-wal", "-journal")]
+    still = not any(path.exists() for path in beside)  # else somebody writes it
+    damage = damage_of(file, still=still)
     if damage is not None:
         raise OSError(f"is damaged: {damage}")
-    url = sqlite_url(file, read_only=True)
-    used = [file.with_name(file.name + part).exists() for part in ("-wal", "-journal")]
-    if not any(used):  # nobody writes it; SQLite would make files beside it otherwise
-        url += "&immutable=1"
+    url = sqlite_url(file, read_only=True) + ("&immutable=1" if still else "")
     return RDBStorage(url.replace("{", "{{").replace("}", "}}"), skip_table_creation=True)
 
 

@@ -289,12 +289,18 @@ def open_storage(url: str) -> RDBStorage:
     return storage
 
 
-def damage_of(file: Path) -> str | None:
-    """Return what is wrong with the bytes of a SQLite file; None if nothing is."""
+def damage_of(file: Path, *, still: bool = False) -> str | None:
+    """Return what is wrong with the bytes of a SQLite file; None if nothing is.
+
+    Args:
+        file: which may be there or not.
+        still: nobody writes it; then nothing is laid beside it either.
+    """
+    mode = "mode=ro&immutable=1" if still else "mode=ro"
     if not file.is_file() or not file.stat().st_size:
         return None
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         return None if any(word in str(error) for word in PASSING) else str(error)

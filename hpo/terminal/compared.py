@@ -43,7 +43,7 @@ def comparable_lines(comparison: Comparison) -> list[str]:
     lines = [may_words(comparison), *comparison.copies]
     for one in comparison.differences:
         values = "   ".join(f"{label}: {value}" for label, value in one.values.items())
-        lines += [f"  {one.what} differs   {_printable(values)}", f"    {one.says}"]
+        lines += [f"  not the same {one.what}:   {_printable(values)}", f"    {one.says}"]
     return lines
 
 

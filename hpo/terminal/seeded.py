@@ -52,19 +52,27 @@ def _ends(interval: Interval | None) -> str:
 
 def _meaning(record: SeedsRecord) -> list[str]:
     """Return the gain over the default and the optimism of the search, in words."""
-    lines, gain, optimism = [], record.gain, record.optimism
+    lines, gain, optimism = _luck_lines(record), record.gain, record.optimism
     scale = record.worth.mean if record.worth else 1.0
     if gain is not None:
         named = "the best other config" if _default_chosen(record) else f"trial {record.chosen}"
         lines.append(f"{named} {_compared(gain, scale, record.direction)}")
     if optimism is not None:
         lines.append(_optimism(optimism, scale, record))
-    own = record.config(record.chosen)
-    if record.worth and own and own.interval and own.interval.mean != record.worth.mean:
-        n = len(record.configs)
-        text = f"counted as {number(record.worth.mean)}: the best of {n} means is partly luck, "
-        lines.append(text + "so every seed is judged by what the other seeds choose")
     return lines
+
+
+def _luck_lines(record: SeedsRecord) -> list[str]:
+    """Return what the chosen config counts as, where that is not its own mean."""
+    own = record.config(record.chosen)
+    if record.worth is None or own is None or own.interval is None:
+        return []
+    if math.isclose(own.interval.mean, record.worth.mean, rel_tol=1e-9):
+        return []
+    text = (
+        "the best of several means is partly luck; with each seed judged by what the others choose"
+    )
+    return [f"{text}, trial {record.chosen} counts as {number(record.worth.mean)}"]
 
 
 def _default_chosen(record: SeedsRecord) -> bool:
@@ -116,11 +124,11 @@ def _optimism(optimism: Interval, scale: float, record: SeedsRecord) -> str:
 
 def _test_lines(record: SeedsRecord, opened: int | None) -> list[str]:
     gain, rows = record.gain_test, record.gain_test_rows
+    head = "on the test split" + ("" if opened is None else f", opened {_times(opened)},")
     if gain is None:
-        return [] if opened is None else [f"test split, opened {_times(opened)}: no gain to tell"]
+        return [] if opened is None else [f"{head} there is no gain to tell"]
     scale = record.worth.mean if record.worth else 1.0
-    head = "test split" + ("" if opened is None else f", opened {_times(opened)}")
-    lines = [f"{head}: {_compared(gain, scale, record.direction)}"]
+    lines = [f"{head} it {_compared(gain, scale, record.direction)}"]
     if rows is not None and rows.low is not None and rows.high is not None:
         ends = sorted((rows.low, rows.high))
         text = f"  for rows never seen: {_signed(rows.mean, scale)}"

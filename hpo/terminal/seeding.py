@@ -33,6 +33,7 @@ class SeedLines:
         self._began = self._said = time.monotonic()
         self._running: dict[tuple[int, int], tuple[Run, float, Validation | None]] = {}
         self._ended, self._waiting = 0, 0
+        self._marks = marks()  # a live view stands in front of standard error
 
     def planned(self, plan: Plan, waiting: Sequence[Run]) -> None:
         """Say what will be trained."""
@@ -56,7 +57,7 @@ class SeedLines:
         """Say how a run ended."""
         _, began, _ = self._running.pop((run.trial, run.seed))
         self._ended += 1
-        mark = marks()["failed" if outcome.run is None else "complete"]
+        mark = self._marks["failed" if outcome.run is None else "complete"]
         value = "–" if outcome.run is None else number(outcome.run.value)
         seconds = duration(time.monotonic() - began)
         text = f"  {self._ended:>3}/{self._waiting}  {run.name:<28} {value:>9}  {mark} {seconds:>6}"

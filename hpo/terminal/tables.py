@@ -13,6 +13,7 @@ from hpo.figures.svg import short
 from hpo.listing import Side, StudyLine, flat, left_out
 from hpo.order import About
 from hpo.records import TrialRecord
+from hpo.sections import VerifiedSection
 from hpo.words import (
     MARKS,
     arrow,
@@ -53,12 +54,24 @@ def best_lines(best: BestConfig) -> list[str]:
     test = best.test
     if test["value"] is not None:
         lines.append(f"  test {number(test['value'])} (opened {test['opened']} times)")
+    if best.verified is not None:
+        lines.append(f"  {_verified_words(best.verified)}")
     if study.get("rank_note"):
         lines.append(f"  {study['rank_note']}")
     lines.append("  searched:")
     flat = _searched(best)
     lines += [f"    {name:<32} {value}" for name, value in flat]
     return lines
+
+
+def _verified_words(stamp: VerifiedSection) -> str:
+    """Return the stamp of a verification in a line; one that failed says in what."""
+    levels = ", ".join(map(str, stamp["levels"]))
+    word = "level" if len(stamp["levels"]) == 1 else "levels"
+    if stamp["outcome"] == "verified":
+        return f"verified {stamp['utc']}, {word} {levels}"
+    failed = {"differs": "verification FAILED", "incomplete": "verified in part"}
+    return f"{failed[stamp['outcome']]} {stamp['utc']}, {word} {levels}: {stamp['what']}"
 
 
 def _searched(best: BestConfig) -> list[tuple[str, str]]:

@@ -44,6 +44,11 @@ class EventFile:
         """Take one number."""
         self.add(Summary(value=[Summary.Value(tag=tag, simple_value=value)]), step=step)
 
+    def add_image(self, tag: str, png: bytes, *, step: int) -> None:
+        """Take a picture."""
+        image = Summary.Image(encoded_image_string=png, colorspace=3)
+        self.add(Summary(value=[Summary.Value(tag=tag, image=image)]), step=step)
+
     def write(self, data: bytes) -> None:
         """Take the bytes of a record."""
         self._pending += data

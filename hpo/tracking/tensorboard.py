@@ -1,9 +1,11 @@
 """TensorBoard: one folder of curves a trial, and HParams over the whole conditional space."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hpo.figures.raster import png_of
 from hpo.layout import StudyFolder
 from hpo.loggers import run_name
 from hpo.proposals import Proposal
@@ -13,6 +15,9 @@ from hpo.tracking import hparams
 from hpo.tracking.event_file import EventFile
 from hpo.tracking.observers import StudyEnd, StudyStart
 from lightning_modules.result import RunResult, Validation
+
+PICTURES = ("curve", "confusion", "residuals")
+_log = logging.getLogger(__name__)
 
 
 class TensorBoardObserver:
@@ -66,6 +71,10 @@ class TensorBoardObserver:
         if file is None:  # it could not be begun, or its supervisor was killed
             file = EventFile(_place(self._folder, record.number, record.config))
         _tell(file, record, record.run, self._metric)
+        if best:
+            _draw(
+                file, self._folder.trial(record.number), step=record.run.steps if record.run else 0
+            )
         file.flush()
 
     def trial_given_back(self, number: int) -> None:
@@ -120,6 +129,20 @@ def _tell(file: EventFile, record: TrialRecord, run: RunResult | None, metric: s
             if value is not None:
                 file.add_scalar(f"objective/{name}", value, step=run.steps)
     file.add(hparams.end(failed=record.state == "failed"), step=0)
+
+
+def _draw(file: EventFile, trial: Path, *, step: int) -> None:
+    """Show the pictures of a trial; a study never ends for one that cannot be shown."""
+    for name in PICTURES:
+        path = trial / f"{name}.svg"
+        if not path.is_file():
+            continue
+        try:
+            content = png_of(path.read_text(encoding="utf-8"))
+        except Exception as error:  # noqa: BLE001  (a file that a disk or a person damaged)
+            _log.warning("%s: not shown: %s: %s", path, type(error).__name__, error)
+            continue
+        file.add_image(name, content, step=step)
 
 
 def _place(folder: StudyFolder, number: int, config: Mapping[str, Any]) -> Path:

@@ -178,9 +178,12 @@ def dashboard(
         import webbrowser
 
         webbrowser.open(f"{board.address}/")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         signal.pause()
     except KeyboardInterrupt:
+        pass
+    finally:
         board.close()
 
 

@@ -46,9 +46,15 @@ def train(
 def evaluate(
     study: StudyName,
     seeds: Annotated[
-        int | None, typer.Option(metavar="N", help="Train with N fresh seeds, the default too.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Train the best config and the default again, with N fresh seeds."
+        ),
     ] = None,
-    top: Annotated[int | None, typer.Option(metavar="K", help="The K best, not one.")] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="With --seeds: of the K best configs, which is best."),
+    ] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test split; counted.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Runs at once, as in hpo run; 0: this process.")

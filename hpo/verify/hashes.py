@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lightning_modules.durable import file_sha256
 from lightning_modules.plugins import loaded_plugins
 
 BESIDE = "keep best_config.json in its study's folder, or verify the study by its name"
-RESTORE = "restore it, or run the study again"
+RESTORE = "restore it from a copy"
 
 
 def check_hashes(best: BestConfig, file: Path) -> Iterator[Check]:
@@ -49,6 +50,8 @@ def _named_files(best: BestConfig, folder: StudyFolder) -> Iterator[Check]:
     yield _file(folder, "packages", *frozen)
     checkpoint = best.checkpoint
     found = _file(folder, "checkpoint", checkpoint["path"], checkpoint["sha256"])
+    if found.outcome == "differs":
+        found = replace(found, hint=f"{RESTORE}, or make it again with hpo train")
     if found.outcome == "unknown" and folder.study_file.is_file():
         hint = "hpo train makes it again; hpo verify --level 2 compares it with its hash"
         found = unknown(0, "checkpoint", found.what, hint)
@@ -189,7 +192,8 @@ def _best_of_all(best: BestConfig, folder: StudyFolder) -> Iterator[Check]:
         what = f"trial {first.number} is better: {first.value!r} against {best.metric['value']!r}"
         yield differs(0, "best trial", what, "run the study again: it finds its best trial")
         return
-    wrong = None if running else _first_difference(_tallied(records), best.model_dump(mode="json"))
+    behind = running or best.study["still_running"]  # of one that was killed, tallies lack
+    wrong = None if behind else _first_difference(_tallied(records), best.model_dump(mode="json"))
     if wrong is not None:
         path, recorded, claimed = wrong
         what = f"{path} is {claimed!r}, but the records of all trials say {recorded!r}"

@@ -1,6 +1,7 @@
 """Read a best config that may have been tampered with: what is wrong with it is a finding."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hpo.records import config_sha256
 from hpo.verify.checks import Check, differs, equal, told
 
 OURS = ("hpo.trial/", "hpo.run/", "hpo.evaluation/", "hpo.seeds/", "hpo.fingerprint/")
-RESTORE = "restore the file, or run the study again"
+RESTORE = "restore it from a copy, or remove it: the study's own command writes it anew"
 
 
 def read_claimed(file: Path) -> tuple[BestConfig | None, list[Check]]:
@@ -31,9 +32,13 @@ def read_claimed(file: Path) -> tuple[BestConfig | None, list[Check]]:
         raise UsageError(str(file), str(error.strerror), "name a best_config.json") from None
     try:
         values = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
+            data.decode("utf-8"),
+            object_pairs_hook=_once,
+            parse_constant=_finite,
+            parse_float=_finite,
         )
-    except ValueError as error:
+        json.dumps(values, ensure_ascii=False).encode("utf-8")  # refuses half a character
+    except (ValueError, RecursionError) as error:
         if not data.lstrip().startswith(b"{"):
             hint = "name a best_config.json, or a study"
             raise UsageError(str(file), "is no best config", hint) from None
@@ -87,13 +92,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
-    """Refuse NaN and infinities.
+def _finite(text: str) -> float:
+    """Return a number; NaN and infinities are no JSON, and 1e999 is infinite.
 
     Raises:
-        ValueError: always.
+        ValueError: if it is not finite.
     """
-    raise ValueError(f"{name} is no JSON")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
 
 
 def _first(digest: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from hpo.best import BestConfig
 from hpo.errors import DataError, HpoError, SpecError
 from hpo.local import data_changes, local_config
+from hpo.logs import log_to
 from hpo.verify.checks import Check, differs, equal, told, unknown
 from hpo.words import number
 from lightning_modules.build import RunData, open_data
@@ -31,7 +32,8 @@ def check_score(
     """
     try:
         config = local_config(best.config, file, sets)
-        data = open_data(config)
+        with log_to(None):
+            data = open_data(config)
     except SpecError as error:
         hint = "name the study's own code with --plugin"
         yield unknown(1, "data", f"the config cannot be read here: {error}", hint)
@@ -79,7 +81,7 @@ def _preparation(best: BestConfig, folder: Path, data: RunData) -> Iterator[Chec
         kept = "damaged"
     if kept != recorded:
         what = f"preparation.json, which hpo predict uses, is another: {told(recorded, kept)}"
-        yield differs(1, "preparation", what, "restore it, or run the study again")
+        yield differs(1, "preparation", what, "restore it from a copy")
         return
     yield equal(1, "preparation", f"{recorded[:12]}…")
 
@@ -93,13 +95,14 @@ def _score(
         yield unknown(1, "score", f"{best.checkpoint['path']} is not there", hint)
         return
     if file_sha256(checkpoint) != best.checkpoint["sha256"]:  # changed since level 0
-        yield differs(1, "score", "the checkpoint is another file", "restore it")
+        yield differs(1, "score", "the checkpoint is another file", "restore it from a copy")
         return
     try:
-        scored = score(config, checkpoint, split="validation", data=data)
+        with log_to(None):
+            scored = score(config, checkpoint, split="validation", data=data)
     except HpoError as error:
         what = f"the checkpoint cannot be scored: {error.what}"
-        yield differs(1, "score", what, "restore it, or run the study again")
+        yield differs(1, "score", what, "restore it from a copy")
         return
     found = {name.removeprefix("val/"): value for name, value in scored.metrics.items()}
     name, recorded = best.metric["name"], _recorded(best)

@@ -91,7 +91,8 @@ def _curves(recorded: Path, found: Path) -> Check:
             if one[column] != other[column]:
                 what = f"{column} of validation {count}: {told(one[column], other[column])}"
                 return differs(2, "curve", what, WHY)
-    return equal(2, "curve", f"{len(before)} validations, bit for bit")
+    s = "" if len(before) == 1 else "s"
+    return equal(2, "curve", f"{len(before)} validation{s}, bit for bit")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -106,11 +106,10 @@ def verify_file(file: Path, wanted: Wanted) -> Verification:
     """Carry out the checks, level by level, up to the first level that says no; stamp the file.
 
     Raises:
-        UsageError: if the file is another kind of file, or there is no such level.
+        UsageError: if the file is another kind of file, there is no such level, or a setting is
+            no matter of this machine.
     """
-    if not 0 <= wanted.level < len(LEVELS):
-        hint = "; ".join(f"{i} {name}" for i, name in enumerate(LEVELS))
-        raise UsageError("--level", f"there is no level {wanted.level}", hint)
+    _refuse(wanted)
     best, checks = read_claimed(file)
     found = Verification(file=file, summary=best.summary if best else "", levels=[0], checks=checks)
     if best is None or found.first_difference is not None:
@@ -126,6 +125,21 @@ def verify_file(file: Path, wanted: Wanted) -> Verification:
         if found.first_difference is not None:
             break
     return _stamped(found, best, wanted)
+
+
+def _refuse(wanted: Wanted) -> None:
+    """Check what a user asks for.
+
+    Raises:
+        UsageError: if there is no such level, or a setting is no matter of this machine.
+    """
+    if not 0 <= wanted.level < len(LEVELS):
+        hint = "; ".join(f"{i} {name}" for i, name in enumerate(LEVELS))
+        raise UsageError("--level", f"there is no level {wanted.level}", hint)
+    for setting in wanted.sets:
+        if not setting.startswith(("data.", "trainer.accelerator=")):
+            hint = "only the place of the data, data.path=FILE, is set here, or trainer.accelerator"
+            raise UsageError(f"--set {setting}", "changes what was trained", hint)
 
 
 def _level(

@@ -122,6 +122,24 @@ def test_a1_predict_and_evaluate_run_nothing_from_a_checkpoint(
 
 
 @pytest.mark.parametrize("place", PLACES)
+def test_a1_verify_runs_nothing_from_a_checkpoint_that_all_records_vouch_for(
+    cli: Command_, copied: StudyFolder, best: Path, mark: Path, place: str
+) -> None:
+    poisoned(best, place, mark)
+    record_as_it_is(copied)
+    said = cli("verify", copied.path)
+    assert (said.code, "checkpoint.sha256 is" in said.err) == (4, True)
+    found = json.loads(copied.best_config.read_text())["checkpoint"]
+    result = best.parent / "result.json"
+    trial = json.loads(result.read_text())
+    trial["run"]["checkpoint"]["sha256"] = found["sha256"]
+    result.write_text(json.dumps(trial))
+    said = cli("verify", copied.path)
+    assert said.code == 4
+    assert "the checkpoint cannot be scored: cannot be read safely (" in said.err
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_a1_loading_runs_nothing_and_falls_back_on_nothing(
     copied: StudyFolder, best: Path, mark: Path, place: str
 ) -> None:

@@ -18,6 +18,7 @@ from hpo.errors import EnvironmentFault
 from hpo.spec import load_study
 from hpo.storage.urls import redacted
 from hpo.study import run_study
+from tests.programs import Programs
 
 Call = Callable[..., Any]
 HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
@@ -85,24 +86,19 @@ def test_a4_no_part_of_a_password_is_shown_however_the_url_is_written(url: str) 
 
 @pytest.mark.parametrize("verb", [["run", "smoke", "--workers", "1"], ["doctor"], ["run", "-h"]])
 def test_a4_a_command_that_cannot_reach_its_storage_keeps_the_password_to_itself(
-    verb: list[str], port: int, copied: Any, tmp_path: Path
+    verb: list[str], port: int, copied: Any, tmp_path: Path, programs: Programs
 ) -> None:
     """A study is there, whose trials the storage should know."""
     url = FORMS["user"].format(PASSWORDS["all"], port)
     results = ["--results", str(copied.path.parent)] if "-h" not in verb else []
-    done = subprocess.run(
-        [*HPO, *verb, *results],
-        env={**os.environ, "HPO_STORAGE": url},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == (0 if "-h" in verb else 5), done.stderr
-    assert SECRET not in done.stdout + done.stderr
+    given = {**os.environ, "HPO_STORAGE": url}
+    with programs.start(*verb, *results, folder=tmp_path, environment=given) as process:
+        assert process.wait() == (0 if "-h" in verb else 5), process.err
+        said = process.out + process.err
+    assert SECRET not in said
     assert SECRET not in written_below(tmp_path)
     if "-h" not in verb:
-        assert f"postgresql+psycopg://127.0.0.1:{port}/db" in done.stdout + done.stderr
+        assert f"postgresql+psycopg://127.0.0.1:{port}/db" in said
 
 
 @pytest.mark.slow

@@ -8,8 +8,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import closing, suppress
@@ -19,8 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
-TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "24"))
+from tests.programs import Program, Programs
+
+TRIALS = int(os.environ.get("HPO_CHAOS_TRIALS", "12"))
 KILLS = 5 if TRIALS >= 100 else 3
 SETTINGS = (
     "model.mlp.width=8",
@@ -34,13 +33,14 @@ SETTINGS = (
 class Study:
     """A study that is run by one command over and over, and what it acknowledged."""
 
-    def __init__(self, results: Path, n_trials: int) -> None:
+    def __init__(self, programs: Programs, results: Path, n_trials: int) -> None:
+        self.programs = programs
         self.results = results
         self.events = results / "events.jsonl"
         run = ["run", "quickstart", "--results", str(results), "--trials", str(n_trials)]
         sets = [word for setting in SETTINGS for word in ("--set", setting)]
         quiet = ["--quiet", "--workers", "2", "--events", str(self.events)]
-        self.command = [*HPO, *run, *sets, *quiet]
+        self.command = [*run, *sets, *quiet]
         self.records: dict[int, str] = {}
         """The text of every record that was seen."""
 
@@ -49,13 +49,14 @@ class Study:
         text = self.events.read_text() if self.events.exists() else ""
         return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
 
-    def run_until(self, n_more: int) -> "subprocess.Popen[bytes]":
-        """Start the command, and wait for so many more lines."""
+    def start(self) -> Program:
+        return self.programs.start(*self.command, folder=self.results.parent)
+
+    def wait_for(self, process: Program, n_more: int) -> None:
+        """Wait until there are so many more lines."""
         goal = len(self.lines()) + n_more
-        process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
         while process.poll() is None and len(self.lines()) < goal:
             time.sleep(0.005)  # polls for an event; nothing is timed
-        return process
 
     def check(self) -> None:
         """Assert that what was acknowledged, or seen, is as it was."""
@@ -76,29 +77,22 @@ def _outcome(record: dict[str, Any]) -> tuple[Any, ...]:
     return record["state"], record["reason"], value
 
 
-def children_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+def children_of(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return psutil.Process(process.pid).children(recursive=True)
+        return process.children()
     except psutil.NoSuchProcess:
         return []
 
 
-def trains(process: psutil.Process) -> bool:
-    try:
-        return "forkserver" in " ".join(process.cmdline())
-    except psutil.Error:  # it has just ended
-        return False
-
-
-def kill_at_random(process: "subprocess.Popen[bytes]", chance: random.Random) -> None:
+def kill_at_random(process: Program, chance: random.Random) -> None:
     """Kill a child, then the supervisor; no process may be left."""
-    children = children_of(process)
-    trained = [child for child in children if trains(child)]
-    if trained and chance.random() < 0.6:
+    servers = children_of(psutil.Process(process.pid))
+    trials = [child for server in servers for child in children_of(server)]
+    children = [*servers, *trials]
+    if trials and chance.random() < 0.6:
         with suppress(ProcessLookupError):
-            os.kill(chance.choice(trained[-2:]).pid, signal.SIGKILL)
+            os.kill(chance.choice(trials).pid, signal.SIGKILL)
     process.kill()
-    process.wait()
     deadline = time.monotonic() + 30
     while any(map(lives, children)) and time.monotonic() < deadline:
         psutil.wait_procs(children, timeout=0.2)
@@ -114,22 +108,26 @@ def lives(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
-def test_nothing_acknowledged_is_lost_whatever_is_killed(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost_whatever_is_killed(
+    tmp_path: Path, programs: Programs
+) -> None:
     chance = random.Random(TRIALS)
-    study = Study(tmp_path, TRIALS)
+    study = Study(programs, tmp_path / "results", TRIALS)
+    study.results.mkdir()
     for _ in range(KILLS):
-        process = study.run_until(chance.randint(1, TRIALS))  # a trial has about five lines
-        assert process.poll() is None, "it ended before it was killed: more trials are needed"
-        kill_at_random(process, chance)
+        with study.start() as process:
+            study.wait_for(process, chance.randint(1, TRIALS))  # a trial has about five lines
+            assert process.poll() is None, f"it ended before it was killed: {process.err}"
+            kill_at_random(process, chance)
         study.check()
-    done = subprocess.run(study.command, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    with study.start() as process:
+        assert (process.wait(600), process.err) == (0, "")
     study.check()
     assert list(study.records) == list(range(TRIALS))
     finished = Counter(x["trial"] for x in study.lines() if x["event"] == "trial_finished")
     assert set(finished.values()) == {1}, "a trial was acknowledged twice"
     assert len(finished) >= TRIALS - 2 * KILLS
-    with closing(sqlite3.connect(tmp_path / "storage.sqlite")) as database:
+    with closing(sqlite3.connect(study.results / "storage.sqlite")) as database:
         states = database.execute("select number, state from trials order by number").fetchall()
     assert [number for number, _ in states] == list(range(TRIALS))
     assert {state for _, state in states} <= {"COMPLETE", "PRUNED", "FAIL"}

@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from tests.faults.runs import (
     names,
     sound,
 )
+from tests.programs import Programs
 
 # F16: a full disk.
 
@@ -161,26 +160,21 @@ MOMENTS = {
 }
 
 
-def killed(root: Path, moments: dict[str, dict[str, Any]]) -> dict[str, int]:
+def killed(programs: Programs, root: Path, moments: dict[str, dict[str, Any]]) -> dict[str, int]:
     """Return how each process ended; ``root`` holds a folder for each."""
     given = json.dumps([CONFIG.plain(), moments, str(root)])
-    roots = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MOTHER, given],
-        env={**os.environ, "PYTHONPATH": roots},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-    )
-    return dict(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+    with programs.start(given, folder=root, code=MOTHER) as mother:
+        assert mother.wait() == 0, mother.err
+        return dict(json.loads(line) for line in mother.out.splitlines() if line.startswith("["))
 
 
 @pytest.fixture(scope="module")
-def deaths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+def deaths(
+    tmp_path_factory: pytest.TempPathFactory, programs: Programs
+) -> tuple[Path, dict[str, int]]:
     """One process killed at each moment."""
     root = tmp_path_factory.mktemp("killed")
-    return root, killed(root, MOMENTS)
+    return root, killed(programs, root, MOMENTS)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -194,10 +188,10 @@ def test_f17_a_kill_leaves_whole_checkpoints_and_the_run_goes_on_to_the_same_bit
 
 @pytest.mark.slow
 def test_f17_a_kill_at_every_tenth_file_operation_leaves_the_same(
-    whole: tuple[Path, RunResult], tmp_path: Path
+    whole: tuple[Path, RunResult], tmp_path: Path, programs: Programs
 ) -> None:
     moments = {str(nth): kill_at("any", "any", nth) for nth in range(1, 142, 10)}
-    codes = killed(tmp_path, moments)
+    codes = killed(programs, tmp_path, moments)
     assert codes["1"] == -9
     assert codes["141"] == 0, "the run has more file operations than were tried"
     for nth, code in codes.items():

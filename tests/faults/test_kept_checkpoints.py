@@ -1,9 +1,6 @@
 """Row F30 of the fault matrix: which weights a study keeps, and when the others go."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, ranked, read_trials
 from hpo.spec import load_study
 from hpo.study import run_study
+from tests.programs import Programs
 
 MIXED = {
     "name": "mixed",
@@ -92,16 +90,14 @@ def test_f30_a_study_keeps_the_weights_of_its_best_trials_and_of_its_default_alo
 
 @pytest.mark.slow
 def test_f30_the_weights_of_a_trial_go_only_after_the_storage_knows_its_end(
-    tmp_path: Path,
+    tmp_path: Path, programs: Programs
 ) -> None:
     """The program dies at the moment of a deletion, three times: the last time after all trials."""
     study, folder = tmp_path / "study.yaml", StudyFolder(tmp_path / "mixed")
     study.write_text(load_study(MIXED).text())
-    roots = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
     for goal in (5, 9, 14):
-        dies = [sys.executable, "-c", DIES, str(study), str(tmp_path), str(goal)]
-        done = subprocess.run(dies, check=False, env={**os.environ, "PYTHONPATH": roots})
-        assert done.returncode == 9, "it was to die"
+        with programs.start(study, tmp_path, goal, folder=tmp_path, code=DIES) as process:
+            assert process.wait() == 9, "it was to die"
         records = read_trials(folder)
         assert goal <= len(records) <= 14
         assert ended(tmp_path) == {record.number for record in records}

@@ -4,11 +4,10 @@ import csv
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from hpo.spec import StudySpec, load_study
 from hpo.study import StudyOutcome, run_study
 from hpo.tracking.observers import Observer
 from lightning_modules.plugins import load_plugin
+from tests.programs import Program, Programs
 
 TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 TOLD = '''
@@ -86,7 +86,7 @@ HOOKS = {
     "on_save_checkpoint": 0,
     "on_train_end": 1,  # the trial was trained to its end: it is complete
 }
-HPO = [sys.executable, "-c", "from hpo.cli import main; main()"]
+TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 
 
 @pytest.fixture(scope="module")
@@ -104,33 +104,42 @@ def notes(tmp_path: Path) -> Path:
     return tmp_path / "notes"
 
 
-@pytest.fixture
-def make_told(plugin: Path, notes: Path) -> Callable[..., StudySpec]:
-    """Return a function to a study whose module raises a signal in ``hook``."""
-
-    def make(hook: str = "", trials: int = 3, **trainer: Any) -> StudySpec:
-        return load_study(
-            {
-                "name": "told",
-                "task": {"kind": "multiclass"},
-                "data": {"source": "iris"},
-                "model": {
-                    "family": "Told",
-                    "hook": hook,
-                    "notes": str(notes),
-                    "lr": {"low": 0.01, "high": 0.5},
-                },
-                "trainer": {"max_epochs": 3, "batch_size": 16, "accelerator": "cpu", **trainer},
-                "objective": {"metric": "val_acc", "direction": "maximize"},
-                "budget": {"trials": trials},
-                "search": {"sampler": "random", "pruner": "none"},
-            }
-        )
-
-    return make
+def told(notes: Path, hook: str = "", trials: int = 3, **trainer: Any) -> StudySpec:
+    """Return a study whose module raises a signal in ``hook``."""
+    return load_study(
+        {
+            "name": "told",
+            "task": {"kind": "multiclass"},
+            "data": {"source": "iris"},
+            "model": {
+                "family": "Told",
+                "hook": hook,
+                "notes": str(notes),
+                "lr": {"low": 0.01, "high": 0.5},
+            },
+            "trainer": {"max_epochs": 3, "batch_size": 16, "accelerator": "cpu", **trainer},
+            "objective": {"metric": "val_acc", "direction": "maximize"},
+            "budget": {"trials": trials},
+            "search": {"sampler": "random", "pruner": "none"},
+        }
+    )
 
 
 MakeTold = Callable[..., StudySpec]
+
+
+@pytest.fixture
+def make_told(plugin: Path, notes: Path) -> MakeTold:
+    """Return a function to a study whose module finds its notes."""
+    return partial(told, notes)
+
+
+@pytest.fixture(scope="module")
+def straight(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study that nothing stopped, trained in this process."""
+    folder = tmp_path_factory.mktemp("straight")
+    run_study(told(folder), folder)
+    return folder
 
 
 class Signaller:
@@ -205,21 +214,21 @@ def check_went_on(spec: StudySpec, results: Path, straight: Path, *, workers: in
     assert essence(results) == essence(straight)
 
 
-IN_PROCESS = [pytest.param(0, hook) for hook in HOOKS]
-IN_CHILD = [pytest.param(1, hook, marks=pytest.mark.slow) for hook in HOOKS]
+IN_PROCESS = [(0, hook) for hook in HOOKS]
+IN_CHILD = [(1, hook) for hook in ("on_validation_start", "on_save_checkpoint", "on_train_end")]
+"""Before, within and after what a training saves: in any hook the study gets the signal alone."""
 
 
 @pytest.mark.parametrize(("workers", "hook"), [*IN_PROCESS, *IN_CHILD])
 def test_f5_sigterm_in_any_hook_of_a_training_gives_the_study_that_nothing_stopped(
-    tmp_path: Path, notes: Path, make_told: MakeTold, workers: int, hook: str
+    tmp_path: Path, notes: Path, make_told: MakeTold, straight: Path, workers: int, hook: str
 ) -> None:
     spec = make_told(hook)
-    run_study(spec, tmp_path / "straight", workers=workers)
     outcome = run_signalled(spec, tmp_path / "stopped", notes, workers=workers)
     assert (outcome.signal, outcome.end.why) == (signal.SIGTERM, "interrupted")
     if workers == 0:
         assert states(tmp_path / "stopped")[1:] == [("WAITING", "COMPLETE")[HOOKS[hook]]]
-    check_went_on(spec, tmp_path / "stopped", tmp_path / "straight", workers=workers)
+    check_went_on(spec, tmp_path / "stopped", straight, workers=workers)
 
 
 @pytest.mark.parametrize(
@@ -232,14 +241,13 @@ def test_f5_sigterm_in_any_hook_of_a_training_gives_the_study_that_nothing_stopp
     ],
 )
 def test_f5_sigterm_between_trials_gives_the_study_that_nothing_stopped(
-    tmp_path: Path, make_told: MakeTold, moment: str, left: list[str]
+    tmp_path: Path, make_told: MakeTold, straight: Path, moment: str, left: list[str]
 ) -> None:
     spec = make_told()
-    run_study(spec, tmp_path / "straight")
     outcome = run_study(spec, tmp_path / "stopped", observers=[Signaller(moment)])
     assert (outcome.signal, outcome.end.why) == (signal.SIGTERM, "interrupted")
     assert states(tmp_path / "stopped") == left
-    check_went_on(spec, tmp_path / "stopped", tmp_path / "straight", workers=0)
+    check_went_on(spec, tmp_path / "stopped", straight, workers=0)
 
 
 def test_f5_sigterm_after_the_last_trial_changes_nothing(
@@ -253,48 +261,40 @@ def test_f5_sigterm_after_the_last_trial_changes_nothing(
 
 
 def test_f4_ctrl_c_while_the_study_puts_things_down_is_passed_over(
-    tmp_path: Path, make_told: MakeTold
+    tmp_path: Path, make_told: MakeTold, straight: Path
 ) -> None:
     """Two Ctrl-C stop now; an impatient third finds the trial being given back."""
     spec = make_told()
-    run_study(spec, tmp_path / "straight")
     hasty = Signaller("batch_ended", "batch_ended", "trial_given_back", number=signal.SIGINT)
     outcome = run_study(spec, tmp_path / "stopped", observers=[hasty])
     assert (outcome.signal, outcome.end.why) == (signal.SIGINT, "interrupted")
     assert states(tmp_path / "stopped") == ["WAITING"]
-    check_went_on(spec, tmp_path / "stopped", tmp_path / "straight", workers=0)
+    check_went_on(spec, tmp_path / "stopped", straight, workers=0)
 
 
 # A real process, and signals as a terminal and a machine that shuts down send them.
 
 
-@contextmanager
-def running(spec: StudySpec, plugin: Path, folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Start ``hpo run`` with one child in a process group of its own."""
-    (folder / "study.yaml").write_text(spec.text())
-    command = ["run", "study.yaml", "--plugin", str(plugin), "--plain", "--workers", "1"]
-    roots = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
-    with subprocess.Popen(
-        [*HPO, *command],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": roots},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+Run = Callable[[StudySpec], Program]
 
 
-def wait_for(file: Path, process: "subprocess.Popen[str]") -> None:
+@pytest.fixture
+def hpo_run(programs: Programs, plugin: Path, tmp_path: Path) -> Run:
+    """Return a function that starts ``hpo run`` with one child in a process group of its own."""
+
+    def start(spec: StudySpec) -> Program:
+        (tmp_path / "study.yaml").write_text(spec.text())
+        command = ("run", "study.yaml", "--plugin", plugin, "--plain", "--workers", 1)
+        return programs.start(*command, folder=tmp_path, group=True)
+
+    return start
+
+
+def wait_for(file: Path, process: Program) -> None:
     """Wait until a file is there, or the process has ended."""
     while not file.exists() and process.poll() is None:
         time.sleep(0.01)  # polls for an event; nothing is timed
-    assert file.exists(), process.communicate()[1]
+    assert file.exists(), process.err
 
 
 @pytest.mark.slow
@@ -308,26 +308,26 @@ def wait_for(file: Path, process: "subprocess.Popen[str]") -> None:
 def test_f3_f4_a_training_that_is_signalled_goes_on_at_its_next_batch(
     tmp_path: Path,
     notes: Path,
-    plugin: Path,
+    hpo_run: Run,
     make_told: MakeTold,
     send: Callable[[int, int], None],
     number: int,
     code: int,
 ) -> None:
-    spec = make_told(trials=1, max_epochs=40, batch_size=2)  # long: it is stopped in the middle
-    with running(spec, plugin, tmp_path) as process:
-        wait_for(notes / "ledger", process)
+    (notes / "wait").touch()
+    spec = make_told(trials=1, max_epochs=8, batch_size=2)  # long: it is stopped in the middle
+    with hpo_run(spec) as process:
+        wait_for(notes / "ready", process)
         send(process.pid, number)
-        _, said = process.communicate()
-    assert process.returncode == code, said
-    assert "interrupted; go on with:  hpo run study.yaml" in said
-    assert "Traceback" not in said
+        (notes / "wait").unlink()
+        assert process.wait() == code, process.err
+        assert "interrupted; go on with:  hpo run study.yaml" in process.err
+        assert "Traceback" not in process.err
     assert states(tmp_path / "results") == ["WAITING"]
-    with running(spec, plugin, tmp_path) as process:
-        _, said = process.communicate()
-    assert process.returncode == 0, said
+    with hpo_run(spec) as process:
+        assert process.wait() == 0, process.err
     assert states(tmp_path / "results") == ["COMPLETE"]
-    check_each_batch_once(notes, n_trials=1, n_epochs=40)
+    check_each_batch_once(notes, n_trials=1, n_epochs=8)
 
 
 def check_each_batch_once(notes: Path, *, n_trials: int, n_epochs: int) -> None:
@@ -341,23 +341,21 @@ def check_each_batch_once(notes: Path, *, n_trials: int, n_epochs: int) -> None:
 
 @pytest.mark.slow
 def test_f3_sigterm_to_all_processes_at_once_is_no_fault_of_the_trial(
-    tmp_path: Path, notes: Path, plugin: Path, make_told: MakeTold
+    tmp_path: Path, notes: Path, hpo_run: Run, make_told: MakeTold
 ) -> None:
     """As a machine that shuts down, or a batch system, ends them; sent from within a batch."""
     spec = make_told("on_train_batch_end", trials=2)
     (notes / "signal").write_text("0")  # the whole process group
-    with running(spec, plugin, tmp_path) as process:
-        _, said = process.communicate()
-    assert process.returncode == 143, said
+    with hpo_run(spec) as process:
+        assert process.wait() == 143, process.err
     assert states(tmp_path / "results") == ["COMPLETE", "WAITING"]
-    with running(spec, plugin, tmp_path) as process:
-        _, said = process.communicate()
-    assert process.returncode == 0, said
+    with hpo_run(spec) as process:
+        assert process.wait() == 0, process.err
     assert states(tmp_path / "results") == ["COMPLETE"] * 2
     check_each_batch_once(notes, n_trials=2, n_epochs=3)
 
 
-def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
+def press_ctrl_c(process: Program) -> None:
     """Send what a terminal sends, and wait until it has arrived: two that wait become one."""
     os.killpg(process.pid, signal.SIGINT)
     bit, waiting = 1 << (signal.SIGINT - 1), "ShdPnd:\t"
@@ -369,17 +367,16 @@ def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.slow
 def test_f4_ctrl_c_twice_stops_a_trial_that_hangs_and_leaves_nothing_running(
-    tmp_path: Path, notes: Path, plugin: Path, make_told: MakeTold
+    tmp_path: Path, notes: Path, hpo_run: Run, make_told: MakeTold
 ) -> None:
     (notes / "wait").touch()
     spec = make_told()
-    with running(spec, plugin, tmp_path) as process:
+    with hpo_run(spec) as process:
         wait_for(notes / "ready", process)
         press_ctrl_c(process)
         press_ctrl_c(process)
-        _, said = process.communicate()
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        assert process.wait() == 130, process.err
+        assert "Traceback" not in process.err
     assert states(tmp_path / "results") == ["WAITING"]
     (notes / "wait").unlink()
     assert run_study(spec, tmp_path / "results").end.new == 3

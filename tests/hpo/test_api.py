@@ -8,6 +8,7 @@ import torch
 
 import hpo
 from hpo.errors import SpecError, StudyError, UsageError
+from hpo.seeds import read_seeds
 from lightning_modules.data.arrays import GIVEN
 from lightning_modules.registry import NameTakenError
 
@@ -44,6 +45,16 @@ def test_its_best_weights_are_measured(tmp_path: Path) -> None:
     best = study.run()
     assert study.evaluate().value == best.metric["value"]
     assert study.evaluate(test=True).opened == 1
+
+
+def test_fresh_seeds_tell_of_arrays_too_whether_the_best_was_luck(tmp_path: Path) -> None:
+    study = hpo.Study("own", space=MLP, data=(ROWS, LABELS), results=tmp_path)
+    study.run()
+    record = study.evaluate(seeds=2, top=2, test=True)
+    assert record == read_seeds(study.folder)
+    assert all(run.test is not None for config in record.configs for run in config.runs)
+    with pytest.raises(UsageError, match="top: goes with fresh seeds"):
+        study.evaluate(top=2)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("source", ["smoke", "file"])

@@ -69,7 +69,8 @@ def write_seeds_of(folder: StudyFolder, records: list[TrialRecord], *, chosen: i
         }
         for record in records
     ]
-    empty = dict.fromkeys(SeedsRecord.model_fields.keys() - {"schema_name"})
+    required = {name for name, field in SeedsRecord.model_fields.items() if field.is_required()}
+    empty = dict.fromkeys(required)
     known = {"study": "tiny", "metric": "accuracy", "direction": "maximize", "seeds": []}
     times = {name: "2026-11-21T00:00:00Z" for name in empty if name.endswith("utc")}
     found = {"configs": configs, "chosen": chosen, "why": "fresh seeds"}

@@ -443,10 +443,10 @@ def test_a_taken_port_exits_5(cli, finished) -> None:
 
 
 def test_a_bug_of_ours_exits_1_and_keeps_its_traceback(cli, monkeypatch, tmp_path) -> None:
-    def broken(results: Path) -> list[object]:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("so it goes")
 
-    monkeypatch.setattr("hpo.listing.list_studies", broken)
+    monkeypatch.setattr("hpo.order.list_with_about", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     said = cli("list")
     assert (said.code, said.out) == (1, "")
@@ -456,10 +456,10 @@ def test_a_bug_of_ours_exits_1_and_keeps_its_traceback(cli, monkeypatch, tmp_pat
 
 
 def test_ctrl_c_exits_130_without_a_traceback(cli, monkeypatch) -> None:
-    def interrupted(results: Path) -> list[object]:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hpo.listing.list_studies", interrupted)
+    monkeypatch.setattr("hpo.order.list_with_about", interrupted)
     said = cli("list")
     assert (said.code, said.out, said.err) == (130, "", "")
 

@@ -19,6 +19,8 @@ verbs = [["--help"], ["list"], ["best", "tiny"], ["best", "tiny", "--top", "2"],
          ["show", "tiny", "0", "1", "--diff"], ["spaces"], ["spaces", "smoke"], ["families"],
          ["schema"], ["schema", "best-config"], ["best", "tiny", "--diff"],
          ["best", "tiny", "--diff", "tiny"], ["verify", "tiny", "--level", "0", "--no-stamp"],
+         ["list", "--archived"], ["tag", "tiny"], ["note", "tiny"], ["trials", "tiny"],
+         ["trials", "tiny", "--csv"], ["trials", "tiny", "--json", "--top", "2"],
          ["best", "nothing"], ["run", "nothing.yaml"], ["run", "--help"]]
 os.environ["HPO_RESULTS"] = results
 for verb in verbs:
@@ -56,7 +58,7 @@ def test_verbs_that_only_look_load_neither_torch_nor_optuna(finished) -> None:
     )
     assert done.returncode == 0, done.stderr
     told = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("## ")]
-    assert len(told) == 18
+    assert len(told) == 24
     wrong = [line for line in told if line[-1] not in ("0", "2")]
     assert wrong == []
     assert [line for line in told if line[-1] == "2"] == [

@@ -98,7 +98,7 @@ def test_every_trial_becomes_a_record_with_value_state_and_parameters(imported) 
         ("pruned", None, 0.4),
         ("failed", "error", None),
         ("failed", "nan", None),
-        ("failed", "infeasible", 0.95),
+        ("failed", "infeasible", None),
         ("failed", "killed", None),
         ("failed", "killed", None),
     ]
@@ -109,6 +109,7 @@ def test_every_trial_becomes_a_record_with_value_state_and_parameters(imported) 
     assert first.config["parameters"] == PARAMS
     assert first.config["objective"] == {"metric": "value", "direction": "maximize"}
     assert first.run is None
+    assert records[5].imported.value == 0.95
     assert (records[5].violation, records[5].measured) == (0.5, {"constraint.latency": 0.5})
     assert best_of(records, "maximize").number == 1
 
@@ -134,7 +135,7 @@ def test_a_range_that_changed_along_the_way_is_the_widest() -> None:
         distributions={"x": IntDistribution(1, 5), "c": CategoricalDistribution(["a"])},
     )
     second = trial(
-        params={"x": 9, "c": "b"},
+        params={"x": 10, "c": "b"},
         distributions={"x": IntDistribution(2, 10, step=4), "c": CategoricalDistribution(["b"])},
     )
     third = trial(params={"x": 0.5}, distributions={"x": FloatDistribution(0.5, 2)})

@@ -5,6 +5,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from hpo import space
+from hpo.errors import SpecError
 from hpo.proposals import FAILED, Misfit, Proposal, Proposals
 from hpo.search import SAMPLERS
 from hpo.spec import StudySpec
@@ -263,3 +264,31 @@ def test_sampled_settings_that_exclude_each_other_are_named(
     whats = {one.what.partition(" (")[0] for one in proposed if isinstance(one, Misfit)}
     assert all("trainer: validate_every: must be between" in what for what in whats)
     assert whats
+
+
+def test_the_trials_that_the_file_gives_come_right_after_the_defaults(make_spec: MakeSpec) -> None:
+    first = [{"model.width": 12, "optimizer.lr": 0.1}, {"optimizer.lr": 0.01}]
+    search = {"sampler": "tpe", "pruner": "none", "first": first}
+    spec = make_spec(**SPACE, search=search)
+    simulation = Simulation(spec)
+    trials = [simulation.trial() for _ in range(4)]
+    assert trials[0].notes == ("default", *trials[0].notes[1:])
+    assert trials[1].trial.params == first[0]
+    assert trials[2].trial.params["optimizer.lr"] == 0.01
+    assert [trial.notes for trial in trials[1:]] == [("first",), ("first",), ()]
+
+
+def test_the_trials_that_the_file_gives_are_checked_against_the_space(make_spec: MakeSpec) -> None:
+    wrong = [{"model.width": 99}, {"no.such": 1}]
+    search = {"sampler": "tpe", "pruner": "none", "first": wrong}
+    with pytest.raises(SpecError) as caught:
+        make_spec(**SPACE, search=search)
+    lines = str(caught.value).splitlines()
+    assert "search.first.0: model.width: 99 lies outside; give a number from 4 to 16" in lines[0]
+    assert "search.first.1: no.such: is no parameter of the study" in lines[1]
+
+
+def test_a_grid_takes_no_other_points_first(make_spec: MakeSpec) -> None:
+    search = {"sampler": "grid", "pruner": "none", "first": [{"model.width": 8}]}
+    with pytest.raises(SpecError, match="a grid or a sequence has its own points"):
+        make_spec(**SPACE, search=search)

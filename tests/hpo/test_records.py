@@ -12,6 +12,7 @@ from hpo.errors import UsageError
 from hpo.layout import StudyFolder
 from hpo.records import (
     TrialRecord,
+    attributes_of,
     config_sha256,
     ranked,
     read_record,
@@ -20,6 +21,7 @@ from hpo.records import (
     write_trial,
 )
 from lightning_modules.config import RunConfig
+from lightning_modules.result import RunResult
 
 MakeRecord = Callable[..., TrialRecord]
 
@@ -200,3 +202,28 @@ def test_the_hash_of_a_config_knows_no_order_and_no_nan() -> None:
     assert config_sha256({"a": 1, "b": 2}) == config_sha256({"b": 2, "a": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
         config_sha256({"a": math.nan})
+
+
+def test_a_record_of_before_costs_were_measured_is_still_read(make_record: MakeRecord) -> None:
+    record = make_record(1)
+    assert record.run is not None
+    plain = record.run.plain()
+    for name in ("flops", "latency", "train_seconds", "samples_per_second", "null_because"):
+        del plain[name]
+    assert RunResult.model_validate(plain) == record.run
+    attributes = attributes_of(record)
+    assert attributes["flops"] is attributes["latency_ms_64"] is None
+
+
+def test_what_a_trial_costs_are_attributes_in_numbers(make_record: MakeRecord) -> None:
+    run = {
+        "flops": 1000,
+        "latency": {"1": 0.5, "64": 2.5},
+        "latency_ms": 0.5,
+        "train_seconds": 4.0,
+        "samples_per_second": 250.0,
+    }
+    shown = attributes_of(make_record(1, run=run))
+    axes = ("n_parameters", "flops", "latency_ms", "latency_ms_64", "samples_per_second", "seconds")
+    assert [shown[name] for name in axes] == [100, 1000, 0.5, 2.5, 250.0, 1.0]
+    assert shown["train_seconds"] == 4.0

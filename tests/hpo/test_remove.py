@@ -39,7 +39,7 @@ def test_a_deleted_study_leaves_nothing_in_folder_and_storage(copied) -> None:
 
 def test_looking_at_what_would_be_deleted_deletes_nothing(copied) -> None:
     doomed = find_doomed("tiny", copied.path.parent)
-    assert (doomed.trials, doomed.stored_as) == (7, "tiny")
+    assert (doomed.trials, doomed.stored_as) == (7, ("tiny",))
     assert copied.study_file.exists()
     assert stored(copied.path.parent) == ["tiny"]
 

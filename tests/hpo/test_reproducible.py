@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections import deque
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hpo.records import read_trials
 from hpo.scheduler import Limits, Scheduler, Start, Wait
 from hpo.spec import StudySpec, load_study
 from hpo.study import run_study
+from tests.programs import Programs
 
 SPACE = {
     "name": "same",
@@ -57,34 +59,38 @@ def test_one_worker_is_the_plain_sequence(tmp_path: Path) -> None:
     assert essence(tmp_path / "reproducible") == essence(tmp_path / "plain")
 
 
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study of two workers that nothing disturbed."""
+    results = tmp_path_factory.mktemp("calm")
+    run_study(spec(), results, workers=2)
+    return results
+
+
 @pytest.mark.slow
-def test_two_workers_give_the_same_study_under_any_load(tmp_path: Path) -> None:
-    run_study(spec(), tmp_path / "calm", workers=2)
+def test_two_workers_give_the_same_study_under_any_load(tmp_path: Path, calm: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as hog:
         run_study(spec(), tmp_path / "busy", workers=2)
         hog.kill()
-    assert essence(tmp_path / "busy") == essence(tmp_path / "calm")
-    assert {state for _, state, *_ in essence(tmp_path / "calm")} == {"complete", "pruned"}
+    assert essence(tmp_path / "busy") == essence(calm)
+    assert {state for _, state, *_ in essence(calm)} == {"complete", "pruned"}
 
 
 @pytest.mark.slow
-def test_two_workers_that_are_killed_give_the_same_study(tmp_path: Path) -> None:
-    run_study(spec(), tmp_path / "straight", workers=2)
-    program = (
-        "import sys; from hpo.cli import main; sys.argv[1:] = "
-        f"['run', {str(tmp_path / 'same.yaml')!r}, '--quiet', '--workers', '2', "
-        f"'--results', {str(tmp_path / 'killed')!r}]; main()"
-    )
+def test_two_workers_that_are_killed_give_the_same_study(
+    tmp_path: Path, programs: Programs, calm: Path
+) -> None:
     (tmp_path / "same.yaml").write_text(spec().text())
+    run = ("run", "same.yaml", "--quiet", "--workers", 2, "--results", "killed")
     for ended in (2, 6):
-        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
-        done: list[Path] = []
-        while process.poll() is None and len(done) < ended:
-            done = list((tmp_path / "killed" / "same" / "trials").glob("*/result.json"))
-        process.kill()
-        process.wait()
+        with programs.start(*run, folder=tmp_path) as process:
+            done: list[Path] = []
+            while process.poll() is None and len(done) < ended:
+                done = list((tmp_path / "killed" / "same" / "trials").glob("*/result.json"))
+                time.sleep(0.005)  # polls for an event; nothing is timed
+            process.kill()
     run_study(spec(), tmp_path / "killed", workers=2)
-    assert essence(tmp_path / "killed") == essence(tmp_path / "straight")
+    assert essence(tmp_path / "killed") == essence(calm)
 
 
 def test_another_number_of_workers_is_refused(tmp_path: Path) -> None:

@@ -48,7 +48,12 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield the path of every section and value that the schema knows, ``config`` as a whole."""
     if path:
         yield path
-    open_ended = path in (("config",), ("metric", "others"), ("null_because",), ("data", "n"))
+    open_ended = path[-1:] == ("by_batch",) or path in (
+        ("config",),
+        ("metric", "others"),
+        ("null_because",),
+        ("data", "n"),
+    )
     strategies = (("study", "sampler"), ("study", "pruner"), ("environment", "packages"))
     if isinstance(value, dict) and not (open_ended or path in strategies):
         for key, below in value.items():
@@ -117,12 +122,17 @@ def test_what_was_found_out_later_stays_with_its_reasons(plain) -> None:
     before["study"]["chosen_because"] = "fresh seeds"
     before["summary"] = "with seeds"
     before["verified"] = {"outcome": "verified"}
-    reasons = {"metric.seeds.sd": "one seed", "metric.seeds.ci95": "one seed"}
+    before["environment"]["packages"] = {"torch": "2.10.0"}
+    before["environment"]["git"] = None
+    reasons = {path: "one seed" for path in ("metric.seeds.sd", "metric.seeds.ci95")}
+    reasons["environment.git"] = "none then"
     before["null_because"] = {**plain["null_because"], **reasons}
     found = with_later(plain, before)
     assert (found["metric"]["seeds"], found["summary"]) == (seeds, "with seeds")
     assert found["study"]["chosen_because"] == "fresh seeds"
     assert found["verified"] == {"outcome": "verified"}
+    assert found["environment"] == before["environment"]  # the study was resumed elsewhere
+    assert found["null_because"]["environment.git"] == "none then"
     assert found["null_because"]["metric.seeds.sd"] == "one seed"
     assert {"verified", "metric.seeds"}.isdisjoint(found["null_because"])
     assert with_later(plain, plain) == plain

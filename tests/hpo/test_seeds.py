@@ -56,7 +56,11 @@ def test_the_record_reads_back_as_it_was_written(tmp_path: Path, record: SeedsRe
     folder = StudyFolder(tmp_path)
     folder.evaluation.mkdir()
     write_seeds(folder, record)
-    assert read_seeds(folder) == record
+    read = read_seeds(folder)
+    assert read == record.explained()
+    assert read is not None
+    assert set(read.null_because) == {"gain_test", "gain_test_rows"}
+    assert "hpo evaluate STUDY --seeds N --test" in read.null_because["gain_test"]
     assert json.loads(folder.seeds.read_text())["schema"] == "hpo.seeds/1"
 
 

@@ -1,11 +1,8 @@
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from hpo.records import TrialRecord, attributes_of, read_trials
 from hpo.spec import StudySpec
 from hpo.storage.writer import StudyStorage, sqlite_url
 from hpo.study import run_study
+from tests.programs import Program, Programs
 
 MakeSpec = Callable[..., StudySpec]
 MakeRecord = Callable[..., TrialRecord]
@@ -74,7 +72,11 @@ def test_attributes_are_what_a_dashboard_can_plot(make_record: MakeRecord) -> No
         "default": True,
         "n_parameters": 100,
         "size_mb": 0.0004,
+        "flops": None,
         "latency_ms": 0.01,
+        "latency_ms_64": None,
+        "train_seconds": None,
+        "samples_per_second": None,
         "epochs_run": 2.0,
         "best_epoch": 1.0,
         "stop_reason": "max_epochs",
@@ -102,46 +104,18 @@ search: {sampler: random, pruner: none}
 """
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start ``hpo run`` in a process group of its own."""
-    code = "from hpo.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", "study.yaml", "--plain"]
-    roots = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": roots},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
+@pytest.fixture
+def hpo_run(programs: Programs, tmp_path: Path) -> Callable[[], Program]:
+    """Return a function that starts ``hpo run`` in a process group of its own."""
+    (tmp_path / "study.yaml").write_text(STUDY)
+    return partial(programs.start, "run", "study.yaml", "--plain", folder=tmp_path, group=True)
 
 
-def wait_for_line(process: subprocess.Popen[str], start: str) -> None:
-    """Read standard error up to a line that begins so."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.strip().startswith(start):
-            return
-    raise AssertionError(f"the process ended without a line {start!r}")
-
-
-def drained(process: subprocess.Popen[str]) -> str:
-    """Read the rest of standard error while the process ends."""
-    rest: list[str] = []
-    assert process.stderr is not None
-    reader = threading.Thread(target=lambda: rest.append(process.stderr.read()))  # type: ignore
-    reader.start()
-    process.wait(timeout=60)
-    reader.join()
-    return "".join(rest)
+def wait_for_trial(process: Program) -> None:
+    """Wait until the process has said that a trial ended."""
+    while not any(line.strip().startswith("trial ") for line in process.err.splitlines()):
+        assert process.poll() is None, process.err
+        time.sleep(0.005)  # polls for an event; nothing is timed
 
 
 def states_of(results: Path) -> list[str]:
@@ -156,18 +130,16 @@ def states_of(results: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_process_that_is_signalled_ends_with_its_code_and_the_study_goes_on(
-    tmp_path: Path, make_spec: MakeSpec
+    tmp_path: Path, hpo_run: Callable[[], Program]
 ) -> None:
-    (tmp_path / "study.yaml").write_text(STUDY)
     done = 0
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        with running(tmp_path) as process:
-            wait_for_line(process, "trial ")
-            os.kill(process.pid, number)
-            said = drained(process)
-            assert process.returncode == code
-        assert "interrupted; go on with:  hpo run study.yaml --plain" in said
-        assert "Traceback" not in said
+        with hpo_run() as process:
+            wait_for_trial(process)
+            process.send(number)
+            assert process.wait() == code
+            assert "interrupted; go on with:  hpo run study.yaml --plain" in process.err
+            assert "Traceback" not in process.err
         states = states_of(tmp_path / "results")
         assert "RUNNING" not in states
         assert done < states.count("COMPLETE") < 8
@@ -180,12 +152,12 @@ def test_a_process_that_is_signalled_ends_with_its_code_and_the_study_goes_on(
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_leaves_a_study_that_goes_on(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(STUDY)
-    with running(tmp_path) as process:
-        wait_for_line(process, "trial ")
+def test_a_process_that_is_killed_leaves_a_study_that_goes_on(
+    tmp_path: Path, hpo_run: Callable[[], Program]
+) -> None:
+    with hpo_run() as process:
+        wait_for_trial(process)
         process.kill()
-        process.wait(timeout=60)
     from hpo.spec import load_study
 
     spec = load_study(tmp_path / "study.yaml", ["budget.trials=6"])

@@ -1,17 +1,22 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from lightning_modules import plugins
+from lightning_modules.build import build_module, open_data
 from lightning_modules.config import RunConfig
 from lightning_modules.criterion import class_weights
 from lightning_modules.data.facts import DataFacts
 from lightning_modules.families import FAMILIES, Family
 from lightning_modules.module import SupervisedModule, step_numbers
+from lightning_modules.seeds import derive
 from lightning_modules.settings import Settings
 from lightning_modules.task import METRICS, TASKS
+from lightning_modules.train import seed_everything, train
 
 MakeConfig = Callable[..., RunConfig]
 FACTS = {
@@ -259,3 +264,44 @@ def test_a_regression_needs_a_loss(make_config: MakeConfig) -> None:
     module = SupervisedModule(config, FACTS["regression"])
     with pytest.raises(TypeError, match="a regression task always has a loss"):
         module.training_step(batch_of("regression"), 0)
+
+
+@pytest.mark.parametrize("family", ["mlp", "tabm"])
+def test_the_objective_of_trained_rows_is_that_of_what_was_put_out(
+    make_config: MakeConfig, tmp_path: Path, family: str
+) -> None:
+    config = make_config(
+        model={"family": family, "dropout": 0.0},
+        optimizer={"name": "sgd", "lr": 1e-30, "momentum": 0.0},
+        objective={"metric": "f1"},
+        trainer={"max_epochs": 1, "batch_size": 16},
+    )
+    metrics = train(config, tmp_path).metrics
+    data = open_data(config)
+    assert data.prepared is not None
+    seed_everything(derive(config.seed, "init"))
+    module = build_module(config, data)
+    assert isinstance(module, SupervisedModule)
+    rows = data.prepared.train
+    module._seen.append((module(rows.x).detach(), rows.y))
+    measured = module.measure(everything=False)
+    assert metrics["train/f1"] == pytest.approx(measured["f1"], abs=1e-6)
+    assert metrics["train/loss"] > 0
+
+
+def test_mixed_rows_and_functions_of_plugins_are_not_measured_while_training(
+    registries: None, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    calls: list[int] = []
+
+    def counted(outputs: Tensor, targets: Tensor) -> float:
+        calls.append(len(targets))
+        return 0.5
+
+    plugins.metric("counted", direction="maximize")(counted)
+    own = train(make_config(objective={"metric": "counted"}), tmp_path / "own")
+    assert len(set(calls)) == 1  # of the validation alone
+    mixed = make_config(data={"source": "iris", "augment": {"mixup": 0.4}})
+    for result in (own, train(mixed, tmp_path / "mixed")):
+        measured = {name for name in result.metrics if name.startswith("train/")}
+        assert measured == {"train/grad_norm", "train/loss", "train/lr"}

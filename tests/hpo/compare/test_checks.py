@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.compare.checks import find_differences, same_trials
+from hpo.compare.checks import blocked, find_differences, same_trials
 from hpo.compare.sides import read_sides
 from hpo.errors import StudyError, UsageError
 from hpo.layout import StudyFolder
@@ -52,7 +52,7 @@ def test_what_forbids_a_verdict_comes_first_and_every_study_has_its_value(make_s
     b = make_study("b", data={"sha256": "9" * 64, "preparation_sha256": "8" * 64})
     first, second = find_differences(read_sides([make_study("a"), b]))
     assert (first.what, second.what) == ("data", "preparation")
-    assert first.values == {"a": "222222222222…", "b": "999999999999…"}
+    assert first.values == {"a": "iris 222222222222…", "b": "iris 999999999999…"}
     assert first.says == "the values are of other data: which study is better cannot be said"
 
 
@@ -73,7 +73,7 @@ def test_a_study_that_was_changed_along_the_way_says_so(make_study) -> None:
     a, b = make_study("a"), make_study("b")
     changed = json.loads(b.fingerprint.read_text()) | {"changes": [{"utc": "", "what": ["lr"]}]}
     b.fingerprint.write_text(json.dumps(changed))
-    assert differing(a, b) == {"changes": "warns"}
+    assert differing(a, b) == {"settings throughout": "warns"}
 
 
 def test_a_study_that_runs_says_so(make_study) -> None:
@@ -111,3 +111,15 @@ def test_one_study_is_not_compared_with_itself(make_study) -> None:
 def test_a_study_without_a_trial_is_not_compared(make_study) -> None:
     with pytest.raises(StudyError, match=r"b: no trial has ended yet; hpo run .*b/study.yaml"):
         read_sides([make_study("a"), make_study("b", ())])
+
+
+def test_the_same_data_under_another_name_are_the_same(make_study) -> None:
+    a, b = make_study("a"), make_study("b")
+    for file in b.path.glob("trials/*/result.json"):
+        file.write_text(file.read_text().replace('"source": "iris"', '"source": "moons"'))
+    assert differing(a, b) == {}
+    c = make_study("c", data={"sha256": "9" * 64})
+    found = find_differences(read_sides([a, b, c]))
+    assert [one.values["b"] for one in found] == ["moons 222222222222…"]
+    assert blocked(found, "a", "b") == []
+    assert blocked(found, "b", "c") == found

@@ -78,3 +78,10 @@ def test_the_front_has_no_trial_that_another_beats_in_value_and_cost(make_study)
         ("b", 0, 0.8, 20),
         ("a", 2, 0.9, 40),
     ]
+
+
+def test_before_the_first_complete_trial_there_is_no_best(make_study) -> None:
+    a = make_study("a", (0.99, 0.5), trials={0: {"state": "pruned"}})
+    (side, _) = read_sides([a, make_study("b", (0.1,))])
+    assert [step.best for step in history(side, "trials")] == [None, 0.5]
+    assert lines(a, make_study("c", (0.1,)))[0].at_budget is None

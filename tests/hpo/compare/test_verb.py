@@ -1,13 +1,17 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hpo.layout import StudyFolder
+
+GUIDE = Path(__file__).parents[3] / "docs" / "proof.md"
 
 
 @pytest.fixture
@@ -141,3 +145,14 @@ def test_comparing_loads_neither_torch_nor_optuna(make_pair) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "a is better" in done.stdout
+
+
+def test_every_option_that_the_guide_names_exists(cli) -> None:
+    guide = GUIDE.read_text(encoding="utf-8").partition("`hpo compare`\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"--[a-z][a-z-]+", guide))
+    known = {
+        option
+        for verb in ("compare", "evaluate", "run")
+        for option in re.findall(r"--[a-z][a-z-]+", cli(verb, "--help").out)
+    }
+    assert {"--strict", "--at", "--fail-if-worse"} <= named <= known

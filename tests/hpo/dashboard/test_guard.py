@@ -198,7 +198,9 @@ def test_elsewhere_addresses_and_own_names_are_answered_and_no_others() -> None:
     assert send(guard, HTTP_HOST="evil.example").status == 403
 
 
-@pytest.mark.parametrize("token", ["short", "x" * 15, "ö" * 20, "a b c d e f g h i j", "a" * 16 + "\n"])
+@pytest.mark.parametrize(
+    "token", ["short", "x" * 15, "ö" * 20, "a b c d e f g h i j", "a" * 16 + "\n"]
+)
 def test_a_token_that_can_be_guessed_or_not_be_sent_is_refused(token: str) -> None:
     with pytest.raises(UsageError, match=r"^token: .*; 16 letters or more"):
         Access(token=token)

@@ -13,7 +13,7 @@ from hpo.figures.svg import Frame, around, document, printable, short, text, tic
 def test_any_text_can_stand_in_a_picture(words: str) -> None:
     picture = document((10, 10), "a", ["b"], [text((0, 0), words)])
     root = ElementTree.fromstring(picture.encode("utf-8"))
-    assert len(list(root)) == 6  # title, desc, ground, three texts
+    assert len(list(root)) == 7  # style, title, desc, ground, three texts
     assert "<" not in printable(words)
 
 

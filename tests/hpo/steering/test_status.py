@@ -11,6 +11,7 @@ from hpo.errors import EnvironmentFault
 from hpo.layout import LOCK, StudyFolder
 from hpo.steering.requests import EndTrial, Stop, send
 from hpo.steering.status import status_lines, status_of
+from tests.programs import Programs
 
 HEAVY = ("torch", "pytorch_lightning", "optuna", "pandas", "sklearn")
 CHEAP = """
@@ -157,11 +158,10 @@ def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         StudyFolder(tmp_path).owner()
 
 
-def test_a_study_is_watched_until_it_ends(cli: Any, tmp_path: Path) -> None:
+def test_a_study_is_watched_until_it_ends(cli: Any, tmp_path: Path, programs: Programs) -> None:
     """Beside it, as from another terminal: what was seen is what came of it."""
-    begin = [sys.executable, "-c", "from hpo.cli import main; main()", "run", "smoke", "--quiet"]
-    begin += ["--trials", "12", "--results", str(tmp_path), "--workers", "1"]
-    with subprocess.Popen(begin, stdout=subprocess.PIPE) as process:
+    run = ("run", "smoke", "--quiet", "--trials", 12, "--results", tmp_path, "--workers", 1)
+    with programs.start(*run, folder=tmp_path) as process:
         while not (tmp_path / "smoke" / "study.yaml").exists():
             assert process.poll() is None
         said = cli("status", "smoke", "--watch", "--results", tmp_path)

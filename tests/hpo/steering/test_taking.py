@@ -2,8 +2,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from hpo.terminal.live import LiveObserver
 from hpo.tracking.events import EventsObserver
 from hpo.tracking.observers import Observer, StudyStart
 from hpo.twins import Twins
+from tests.programs import Program, Programs
 
 MakeSpec = Callable[..., StudySpec]
 Observe = Callable[..., Observer]
@@ -81,26 +80,16 @@ class Steered:
         return read_trials(self.folder)
 
 
-def start(folder: Path, program: str = "from hpo.cli import main; main()") -> Any:
-    (folder / "study.yaml").write_text(STUDY)
-    return subprocess.Popen(
-        [sys.executable, "-c", program, "run", "study.yaml", "--plain", "--workers", "1"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_for(process: Any, there: Callable[[], bool]) -> None:
+def wait_for(process: Program, there: Callable[[], bool]) -> None:
     while not there():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.err
         time.sleep(0.02)  # polls for an event; nothing is timed
 
 
 @pytest.fixture(scope="module")
-def steered(tmp_path_factory: pytest.TempPathFactory, cli_process: Any) -> Steered:
+def steered(
+    tmp_path_factory: pytest.TempPathFactory, cli_process: Any, programs: Programs
+) -> Steered:
     here = tmp_path_factory.mktemp("steered")
     folder = StudyFolder(here / "results" / "tiny")
     said: dict[str, Said] = {}
@@ -108,21 +97,19 @@ def steered(tmp_path_factory: pytest.TempPathFactory, cli_process: Any) -> Steer
     def hpo(name: str, *arguments: object) -> None:
         said[name] = cli_process(*arguments, folder=here)
 
-    with start(here) as process:
-        try:
-            wait_for(process, (folder.trial(0) / "curve.csv").exists)
-            hpo("status", "status", "tiny", "--json")
-            hpo("enqueue", "enqueue", "tiny", "--set", "optimizer.sgd.lr=0.5")
-            hpo("wrong", "enqueue", "tiny", "--set", "model.wdith=5", "--set", "optimizer=adam")
-            hpo("budget", "budget", "tiny", "--trials", 7, "--time", "3h")
-            hpo("stop trial", "stop", "tiny", 0)
-            hpo("no trial", "stop", "tiny", 5)
-            wait_for(process, (folder.trial(1) / "curve.csv").exists)
-            hpo("stop", "stop", "tiny")
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    return Steered(said=said, code=process.returncode, err=err, folder=folder)
+    (here / "study.yaml").write_text(STUDY)
+    run = ("run", "study.yaml", "--plain", "--workers", 1)
+    with programs.start(*run, folder=here, group=True) as process:
+        wait_for(process, (folder.trial(0) / "curve.csv").exists)
+        hpo("status", "status", "tiny", "--json")
+        hpo("enqueue", "enqueue", "tiny", "--set", "optimizer.sgd.lr=0.5")
+        hpo("wrong", "enqueue", "tiny", "--set", "model.wdith=5", "--set", "optimizer=adam")
+        hpo("budget", "budget", "tiny", "--trials", 7, "--time", "3h")
+        hpo("stop trial", "stop", "tiny", 0)
+        hpo("no trial", "stop", "tiny", 5)
+        wait_for(process, (folder.trial(1) / "curve.csv").exists)
+        hpo("stop", "stop", "tiny")
+        return Steered(said=said, code=process.wait(), err=process.err, folder=folder)
 
 
 def test_status_shows_what_runs_and_how_far_it_is(steered: Steered) -> None:
@@ -378,7 +365,7 @@ run_study(load_study("study.yaml"), Path("results"), observers=[Dies(sys.argv[1]
 
 @pytest.mark.slow
 def test_an_enqueued_trial_is_trained_once_however_often_the_supervisor_is_killed(
-    tmp_path: Path, make_spec: MakeSpec
+    tmp_path: Path, make_spec: MakeSpec, programs: Programs
 ) -> None:
     """First before anything but the storage knows of the trial, then while it is trained."""
     (tmp_path / "study.yaml").write_text(make_spec().text())
@@ -386,10 +373,8 @@ def test_an_enqueued_trial_is_trained_once_however_often_the_supervisor_is_kille
     folder.path.mkdir(parents=True)
     request = send(folder, Enqueue(params={"model.width": 12}), to=None)
     for moment in ("trial_started", "validated"):
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, moment], cwd=tmp_path, capture_output=True, check=False
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        with programs.start(moment, folder=tmp_path, code=KILLED) as process:
+            assert process.wait() == -signal.SIGKILL, process.err
         found = status_of(folder)
         assert (found.owner, found.running) == (None, [])
         assert request.exists() is (moment == "trial_started")

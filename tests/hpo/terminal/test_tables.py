@@ -236,3 +236,22 @@ def test_every_shipped_study_has_a_row_with_its_dimensions() -> None:
         assert int(dimensions) == len(load_study(name).space.parameters()) > 0
         assert what
         assert "hpo run" not in what
+
+
+def test_a_best_config_says_how_its_last_verification_came_out(finished) -> None:
+    raw = finished.outcome.best.model_dump(mode="json", by_alias=True)
+    stamp = {
+        "utc": "2026-11-21T00:00:00Z",
+        "levels": [0, 1],
+        "outcome": "verified",
+        "what": "all",
+        "machine": "one",
+        "same_machine_class": True,
+        "package": "hpo 0.1.0",
+    }
+    assert not [line for line in best_lines(BestConfig.model_validate(raw)) if "verif" in line]
+    lines = best_lines(BestConfig.model_validate({**raw, "verified": stamp}))
+    assert "  verified 2026-11-21T00:00:00Z, levels 0, 1" in lines
+    failed = {**stamp, "outcome": "differs", "what": "config: its hash", "levels": [0]}
+    lines = best_lines(BestConfig.model_validate({**raw, "verified": failed}))
+    assert "  verification FAILED 2026-11-21T00:00:00Z, level 0: config: its hash" in lines

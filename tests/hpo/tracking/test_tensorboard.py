@@ -1,3 +1,4 @@
+import io
 import re
 from collections.abc import Callable
 from operator import itemgetter
@@ -5,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing import (
     data_provider,
 )
@@ -153,6 +155,23 @@ def test_a_run_shows_its_curves(outcome: StudyOutcome) -> None:
             assert shown <= set(events.Tags()["scalars"])
             assert not any(tag.endswith(("_step", "_epoch")) for tag in events.Tags()["scalars"])
             assert len(events.Scalars("val/accuracy")) == record.run.validations
+
+
+def test_trials_that_became_the_best_alone_have_pictures(outcome: StudyOutcome) -> None:
+    best = -1.0
+    for record in sorted(outcome.end.records, key=lambda record: record.number):
+        (folder,) = outcome.folder.tensorboard.glob(f"t{record.number:04d}-*")
+        images = read(folder).Tags()["images"]
+        became = record.value is not None and record.value > best
+        best = max(best, record.value or best)
+        if became:
+            assert images == ["curve", "confusion"]
+        elif record.value is None or record.value < best:
+            assert images == []
+    (shown,) = read(runs(outcome.folder)[0]).Images("curve")
+    with Image.open(io.BytesIO(shown.encoded_image_string)) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 600
 
 
 def test_a_failed_run_is_marked_as_failed(outcome: StudyOutcome) -> None:

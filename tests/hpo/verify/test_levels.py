@@ -13,13 +13,14 @@ import torch
 from hpo.best import BestConfig
 from hpo.layout import StudyFolder
 from hpo.records import read_record
+from hpo.reseed.evaluation import Ask, evaluate_seeds
 from hpo.spec import load_study
 from hpo.study import run_study
 from hpo.verify.checks import Check
 from hpo.verify.luck import Seeds, check_luck, prediction_ends, recorded_values
 from hpo.verify.machine import MachineClass
 from hpo.verify.training import check_training
-from hpo.verify.verify import verify_best
+from hpo.verify.verify import Wanted, verify_best, verify_file
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.durable import file_sha256
 from tests.hpo.verify.test_hashes import flip, rewrite
@@ -268,6 +269,25 @@ def test_seeds_that_lack_are_trained(copied: StudyFolder) -> None:
     assert said == ["training fresh seed 3 of 3…"]
     assert "3 fresh seeds, 2 of them recorded" in check.what
     assert recorded_values(best, copied) == {}
+
+
+def test_seeds_that_evaluate_trained_are_used(copied: StudyFolder) -> None:
+    evaluate_seeds(copied, Ask(top=2, seeds=3))
+    said: list[str] = []
+    wanted = Wanted(level=3, n_seeds=3, fresh=False, say=said.append)
+    done = verify_file(copied.best_config, wanted)
+    below = [check for check in done.checks if check.level < 3]
+    assert [check for check in below if check.outcome != "equal"] == []
+    assert done.checks[-1].name == "fresh seeds"
+    assert "3 fresh seeds, 3 of them recorded" in done.checks[-1].what
+    assert [line for line in said if "seed" in line] == []
+    best = best_of(copied)
+    assert best.metric["seeds"] is not None
+    assert best.verified is not None
+    values = recorded_values(best, copied)
+    run = next(copied.evaluation.glob(f"seeds/{best.study['trial']:04d}-*/result.json"))
+    rewrite(run, lambda record: record["run"].update(value=0.1))
+    assert len(recorded_values(best, copied)) == len(values) - 1  # it is no longer sound
 
 
 def test_from_python_a_study_verifies_itself(copied: StudyFolder) -> None:

@@ -64,7 +64,7 @@ def test_a_difference_exits_4_and_names_the_first(cli, copied: StudyFolder) -> N
     assert said.code == 4
     (first,) = said.err.splitlines()[1:]
     assert first.startswith(f"{copied.best_config}: study file: study.yaml is another file: expect")
-    assert first.endswith("; restore it, or run the study again")
+    assert first.endswith("; restore it from a copy")
     assert "checkpoint  ✗" in said.out
     assert "re-scored" not in said.out  # nothing is built on what is not what it says
     assert "schema ✓  hashes ✗" in said.out
@@ -95,6 +95,7 @@ def test_options_that_contradict_each_other_are_refused(cli, copied: StudyFolder
         ("--level", 1, "--full"): "--level: 1 and --full exclude each other; leave one out",
         ("--level", 2, "--seeds", 5): "--level: 2 and --seeds exclude each other; leave one out",
         ("--level", 7): "--level: there is no level 7",
+        ("--set", "seed=3"): "--set seed=3: changes what was trained; only the place of the data",
     }.items():
         before = copied.best_config.read_bytes()
         said = cli("verify", copied.path, *options)
