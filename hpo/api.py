@@ -162,7 +162,7 @@ class Study:
         Args:
             level: 0 the hashes; 1 the score of the checkpoint too; 2 another training too; 3 fresh
                 seeds too.
-            seeds: how many fresh seeds; as many as are recorded, or five, by default.
+            seeds: how many fresh seeds; by default as many as are recorded, and five at least.
 
         Raises:
             UsageError: if there is no such level.

@@ -36,7 +36,7 @@ from hpo.records import (
     now_utc,
     write_leaderboard,
 )
-from hpo.settle import settle
+from hpo.settle import ended_trial
 from hpo.spec import StudySpec, load_study
 from hpo.storage.reading import OldStudy
 from hpo.storage.removal import stored_trials
@@ -115,7 +115,8 @@ def import_study(
     _write_folder(folder, spec, old, records, chosen)
     database = StudyStorage(url, study=spec.name, direction=chosen.direction, metric=chosen.metric)
     try:
-        settle(database, folder, spec.space, records)
+        for record in records:
+            database.add(ended_trial(folder, spec.space, record))
         database.finish_writing()
     finally:
         database.close()

@@ -4,7 +4,7 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,7 @@ QUIET = {
 }
 """What keeps them from speaking to anybody; set before they are imported."""
 MLFLOW_FILE = "mlflow.db"
+_log = logging.getLogger(__name__)
 
 
 def refuse_loggers(names: Sequence[str]) -> None:
@@ -95,7 +96,7 @@ class TrialLoggers:
             os.environ.update(QUIET)
         fold = f"-{folder.name}" if folder != self._folder else ""
         open_one = {"csv": _csv, "mlflow": self._mlflow, "wandb": self._wandb}
-        opened = [open_one[name](folder, self._name + fold) for name in self._names]
+        opened = [forgiving(open_one[name](folder, self._name + fold)) for name in self._names]
         for logger in opened:
             logger.log_hyperparams(self._config.portable())
         self._opened += opened
@@ -118,7 +119,7 @@ class TrialLoggers:
         for logger in self._opened:
             logger.save()
             if "wandb" in type(logger).__module__:
-                logger.experiment.finish()  # type: ignore[attr-defined]
+                _forgiven(logger.experiment.finish)()  # type: ignore[attr-defined]
         self._opened = []
 
     def _mlflow(self, folder: Path, name: str) -> "Logger":
@@ -163,6 +164,24 @@ class TrialLoggers:
         return WandbLogger(
             name=name, save_dir=folder, project=self._study, offline=True, settings=settings
         )
+
+
+def forgiving(logger: "Logger") -> "Logger":
+    """Let a logger that fails, as with a file that others lock, cost lines and not the trial."""
+    for name in ("log_metrics", "log_hyperparams", "save", "finalize"):
+        setattr(logger, name, _forgiven(getattr(logger, name)))
+    return logger
+
+
+def _forgiven(do: Callable[..., None]) -> Callable[..., None]:
+    def attempt(*args: Any, **kwargs: Any) -> None:
+        try:
+            do(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (whatever libraries raise; the trial goes on)
+            what = str(error).splitlines()[0] if str(error) else "no message"
+            _log.warning("a logger wrote less: %s: %s", type(error).__name__, what)
+
+    return attempt
 
 
 def _csv(folder: Path, name: str) -> "Logger":

@@ -126,8 +126,10 @@ def archive(folder: StudyFolder) -> int:
     Everything else stays, so that it can be looked at, gone on with and verified as before.
 
     Raises:
+        UsageError: if the folder is of no study that was made.
         EnvironmentFault: if the study runs, or its folder cannot be written.
     """
+    refuse_draft(folder)
     with folder.owned():
         with _changing(folder) as about:
             if not about.archived:
@@ -146,6 +148,19 @@ def unarchive(folder: StudyFolder) -> None:
         if not about.archived:
             raise UsageError(folder.name, "is not archived", "hpo list shows it")
         _write(folder, about, {"archived_utc": None})
+
+
+def refuse_draft(folder: StudyFolder) -> None:
+    """Refuse to delete anything in a folder that holds a study file, and was made by no study.
+
+    Such is the folder in which somebody writes one.
+
+    Raises:
+        UsageError: if it is such a folder.
+    """
+    if not folder.fingerprint.is_file():
+        what = f"is no study's folder: it has a study file, and no {folder.fingerprint.name}"
+        raise UsageError(str(folder.path), what, "name one that hpo list shows with trials")
 
 
 def list_with_about(

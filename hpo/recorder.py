@@ -75,11 +75,16 @@ class Recorder:
         self.records = list(records)
 
     def copy_curve(self, twin: int, number: int) -> dict[int, float]:
-        """Give a trial the curve of another; return the objective of every validation of it."""
+        """Give a trial the curve of another, and what it has of pictures of predictions.
+
+        Returns:
+            The objective of every validation of it.
+        """
         source, trial = self._folder.trial(twin), self._folder.trial(number)
         make_folder(trial)
-        if (source / "curve.csv").exists():
-            write_text(trial / "curve.csv", (source / "curve.csv").read_text(encoding="utf-8"))
+        for name in ("curve.csv", "confusion.svg", "residuals.svg"):
+            if (source / name).exists():
+                write_text(trial / name, (source / name).read_text(encoding="utf-8"))
         return read_curve(source)
 
     def begun(self, proposal: Proposal) -> None:

@@ -5,6 +5,7 @@ the records. Then the folder gets another name in one step, and is no study any 
 go. Whatever is interrupted, the same command again ends it.
 """
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from hpo.errors import EnvironmentFault, HpoError, UsageError
 from hpo.files import read_document
 from hpo.layout import StudyFolder, find_study
-from hpo.order import size_of
+from hpo.order import refuse_draft, size_of
 from hpo.storage.removal import remove_study, stored_trials
 from hpo.storage.writer import sqlite_url
 
@@ -56,7 +57,7 @@ def find_doomed(name: str, results: Path, storage: str | None = None) -> Doomed:
         storage: the URL of its storage; the SQLite file beside it by default.
 
     Raises:
-        UsageError: if there is no such study, or its folder is a link.
+        UsageError: if there is no such study, its folder is a link, or was made by no study.
     """
     try:
         folder: StudyFolder | None = find_study(name, results)
@@ -64,7 +65,9 @@ def find_doomed(name: str, results: Path, storage: str | None = None) -> Doomed:
         if not _NAME.fullmatch(name):
             raise
         folder = None
-    place = (results / name if folder is None else folder.path).absolute()
+    place = Path(os.path.abspath(results / name if folder is None else folder.path))
+    if folder is not None:
+        refuse_draft(folder)
     url = storage or sqlite_url(place.parent / "storage.sqlite")
     if place.is_symlink():
         hint = f"hpo delete {place.resolve()}, then remove the link"

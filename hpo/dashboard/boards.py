@@ -16,8 +16,7 @@ from threading import Lock
 from typing import Any
 
 from hpo.dashboard.guard import Environ, Wsgi
-from hpo.dashboard.summaries import Summaries
-from hpo.layout import StudyFolder
+from hpo.dashboard.summaries import Summaries, Summary
 
 MOST_BOARDS = 8
 """Boards of single studies that are kept in memory."""
@@ -46,7 +45,7 @@ class Boards:
                     start_response("308 Permanent Redirect", [("Location", place)])
                     return []
                 is_data = rest[0].startswith(("data/", "experiment/"))
-                board = self._board_of(found.folder) if is_data else whole
+                board = self._board_of(found) if is_data else whole
                 moved = {"SCRIPT_NAME": f"/tb/study/{name}", "PATH_INFO": f"/{rest[0]}"}
                 return board({**environ, **moved}, start_response)
             case ["", "study", *_]:
@@ -76,12 +75,11 @@ class Boards:
             if folder.tensorboard.is_dir() and not link.is_symlink():
                 link.symlink_to(folder.tensorboard.resolve(), target_is_directory=True)
 
-    def _board_of(self, folder: StudyFolder) -> Wsgi:
+    def _board_of(self, summary: Summary) -> Wsgi:
         """Return the board of one study; one that has ended is read once."""
+        folder, running = summary.folder, summary.running
+        state = "running" if running else self._summaries.stamp(folder)
         with self._lock:
-            running = folder.owner() is not None
-            changed = folder.progress.stat().st_mtime_ns if folder.progress.exists() else 0
-            state = running or changed
             known = self._boards.pop(folder.name, None)
             if known is None or known[0] != state:
                 board = _board(folder.tensorboard, every_s=EVERY_S if running else 0)

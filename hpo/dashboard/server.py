@@ -1,5 +1,6 @@
 """One server for all pages of the dashboard, a thread for each request."""
 
+import errno
 import socket
 import threading
 from contextlib import ExitStack
@@ -29,6 +30,9 @@ class Serving:
         try:
             self._server = make_server(host, port, app, kind, _Handler)
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                what = f"{host!r} is no address of this machine"
+                raise EnvironmentFault("--host", what, "0.0.0.0 stands for all of them") from None
             what = f"port {port}: {error.strerror}"
             raise EnvironmentFault("dashboard", what, "choose another with --port") from None
         thread = threading.Thread(target=self._server.serve_forever, daemon=True)

@@ -82,7 +82,8 @@ class Dashboard:
             self._optuna.open()
         except FAILURES as error:
             where = redacted(storage) if storage else str(results / "storage.sqlite")
-            hint = "hpo doctor --repair rebuilds it from the records"
+            mends = "hpo doctor --repair rebuilds it from the records"
+            hint = "check --storage" if storage else mends
             raise EnvironmentFault(where, cause_of(error), hint) from None
         self._boards = Boards(summaries) if options.tensorboard else None
         routes = Routes(

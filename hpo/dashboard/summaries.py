@@ -134,7 +134,8 @@ class Summaries:
         """Return every study, the one that changed last first."""
         folders = self.folders()
         found = [(self.stamp(folder), self.of(folder)) for folder in folders]
-        self._known = {one.name: self._known[one.name] for _, one in found}
+        there = {one.name for _, one in found}
+        self._known = {name: known for name, known in list(self._known.items()) if name in there}
         return [one for _, one in sorted(found, key=lambda pair: -max(pair[0]))]
 
     def find(self, name: str) -> Summary | None:
@@ -147,7 +148,8 @@ class Summaries:
         stamp = self.stamp(folder)
         known = self._known.get(folder.name)
         if known is None or known[0] != stamp:
-            known = self._known[folder.name] = (stamp, summarize(folder))
+            known = (stamp, summarize(folder))
+            self._known[folder.name] = known
         return known[1]
 
     def folders(self) -> list[StudyFolder]:

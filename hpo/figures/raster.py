@@ -1,4 +1,4 @@
-"""Our own pictures as PNG, for viewers that show no SVG; of all of SVG, the shapes that we write."""
+"""Our own pictures as PNG, for viewers that show no SVG: the shapes that `svg` writes, no more."""
 
 import io
 from collections.abc import Mapping

@@ -55,9 +55,9 @@ def _best(material: Material, luck: Luck) -> str:
         return f"No config can be recommended yet: none of {n} trials is complete."
     sign = f"{material.metric} {arrow(material.direction)}"
     text = f"Use trial {best.number}, {described(best)}: {sign} {number(best.value)}"
-    seeded = luck.record.config(best.number) if luck.record else None
-    if seeded is not None and seeded.interval is not None:
-        return f"{text} in the search, {seeded_words(seeded)}."
+    seeded = seeded_words(luck.record, best.number) if luck.record else None
+    if seeded is not None:
+        return f"{text} in the search, {seeded}."
     return f"{text} on validation ({basis(best.run)})."
 
 
@@ -90,18 +90,20 @@ def _next(
     if gain.best is None:
         return f"Next: hpo run {name} goes on." if material.records else "Next: let it run."
     todo = []
-    if material.seeds is None:
+    if material.seeds is None and not material.imported:
         todo.append(f"train it with fresh seeds (hpo evaluate {name} --seeds 5)")
     strong = [edge for edge in edges if edge.strong]
     if strong:
         edge = strong[0]
         todo.append(f"move the {edge.side} end of {edge.name} to {edge.move_to:g}")
-    if training.paths and training.late > len(training.paths) / 2:
+    if training.paths and not material.imported and training.late > len(training.paths) / 2:
         todo.append("train longer")
     if gain.idle is not None and gain.idle < IDLE and len(material.records) >= 8:
         todo.append("search on: it was still gaining")
     if audit.n_pruned and not audit.audited:
         todo.append("audit the pruner (search.audit: 0.1)")
+    if not todo and material.imported:
+        return "Next: nothing asks for another search of this space."
     if not todo:
         return "Next: nothing asks for another search; hpo verify proves the config."
     return f"Next: {'; '.join(todo)}."

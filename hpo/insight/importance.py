@@ -90,11 +90,9 @@ def importances(
         return Importances(
             found=unknown, n_trials=len(kept), n_pruned=n_pruned, explained=None, sentence=none
         )
-    heights = np.array([told[record.number] for record in kept])
-    table = Table(kept, axes, heights)
-    seed = hashlib.sha256(repr([(r.number, r.config_sha256) for r in kept]).encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(seed[:8]))
-    replay = Replay(records, kept, axes, direction, learned_from)
+    table = Table(kept, axes, np.array([told[record.number] for record in kept]))
+    rng = np.random.default_rng(_seed(kept))
+    replay = Replay(records, kept, axes, direction=direction, learned_from=learned_from)
     found = [_importance(table, axis, replay, rng) for axis in axes]
     spread = table.resampled(rng)
     done = [_with_interval(one, spread.get(one.name)) for one in found]
@@ -106,6 +104,12 @@ def importances(
         explained=table.explained(),
         sentence=_sentence(done, len(kept)),
     )
+
+
+def _seed(kept: Sequence[TrialRecord]) -> int:
+    """Return a seed that follows from the trials: the same records say the same again."""
+    text = repr([(record.number, record.config_sha256) for record in kept])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 def _nothing(kept: Sequence[TrialRecord], axes: Sequence[Axis], told: Mapping[int, float]) -> str:
@@ -163,9 +167,9 @@ def _sentence(found: Sequence[Importance], n: int) -> str:
     if telling:
         text = "What mattered: " + ", ".join(f"{o.name} ({o.share:.0%})" for o in telling[:4])
         text += f" and {len(telling) - 4} more" if len(telling) > 4 else ""
-        rest = (
-            f"; {len(grey)} others cannot be told from a parameter without effect" if grey else ""
-        )
+        word = "other" if len(grey) == 1 else "others"
+        none = f"; {len(grey)} {word} cannot be told from a parameter without effect"
+        rest = none if grey else ""
     else:
         text = "No parameter can be told from one without effect"
         rest = ""

@@ -47,6 +47,11 @@ class Material:
     running: bool
 
     @property
+    def imported(self) -> bool:
+        """Whether Optuna alone ran it: there is no config to train again."""
+        return IMPORTED in self.values
+
+    @property
     def maximize(self) -> bool:
         """Whether higher is better."""
         return self.direction == "maximize"

@@ -19,6 +19,7 @@ class Replay:
         records: Sequence[TrialRecord],
         kept: Sequence[TrialRecord],
         axes: Sequence[Axis],
+        *,
         direction: str,
         learned_from: int | None,
     ) -> None:

@@ -98,15 +98,19 @@ class Insight:
     @cached_property
     def evaluation(self) -> Evaluation | None:
         """What `hpo evaluate` found of the best config: on the test split, else on validation."""
-        for split in ("test", "validation"):
-            path = self.material.folder.evaluated(split)
-            if not path.exists():
-                continue
-            found = read_evaluation(path)
-            best = self.material.best
-            if best is not None and found.trial == best.number:
-                return found
-        return None
+        best = self.material.best
+        mine = [one for one in self._evaluations if best is not None and one.trial == best.number]
+        return mine[0] if mine else None
+
+    @property
+    def evaluated_other(self) -> int | None:
+        """The trial that was evaluated, where it is not the best one now."""
+        return self._evaluations[0].trial if self._evaluations and not self.evaluation else None
+
+    @cached_property
+    def _evaluations(self) -> list[Evaluation]:
+        paths = [self.material.folder.evaluated(split) for split in ("test", "validation")]
+        return [read_evaluation(path) for path in paths if path.exists()]
 
     @cached_property
     def conclusion(self) -> Conclusion:

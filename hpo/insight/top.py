@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.insight.noise import Span, span_of, within_noise
 from hpo.records import TrialRecord, ranked
-from hpo.seeds import SeededConfig, SeedsRecord
+from hpo.seeds import SeedsRecord
 from hpo.words import number
 
 SHOWN = 10
@@ -81,12 +81,13 @@ def top(
 def luck(seeds: SeedsRecord | None, direction: str) -> Luck:
     """Return what fresh seeds say of the winner."""
     if seeds is None:
-        text = "Not known: each config was trained with one seed. hpo evaluate --seeds 5 tells."
+        text = "Not known: each config was trained with one seed; fresh seeds tell."
         return Luck(record=None, sentence=text)
     chosen = seeds.config(seeds.chosen)
     parts = []
-    if chosen is not None and chosen.interval is not None:
-        parts.append(f"Trial {chosen.trial} comes to {seeded_words(chosen)}")
+    words = seeded_words(seeds, seeds.chosen)
+    if chosen is not None and words is not None:
+        parts.append(f"Trial {chosen.trial} comes to {words}")
     gain = seeds.gain
     sign = 1.0 if direction == "maximize" else -1.0
     if gain is not None and gain.low is not None and gain.high is not None:
@@ -101,11 +102,17 @@ def luck(seeds: SeedsRecord | None, direction: str) -> Luck:
     return Luck(record=seeds, sentence="; ".join(parts) + "." if parts else "Every seed failed.")
 
 
-def seeded_words(config: SeededConfig) -> str:
-    """Return a config's mean over seeds, with its interval."""
-    found = config.interval
+def seeded_words(seeds: SeedsRecord, trial: int) -> str | None:
+    """Return what a config is worth over seeds, with the interval; None if no seed has a value.
+
+    Of the chosen one as the record has it, which allows for the choice.
+    """
+    config = seeds.config(trial)
+    found = config.interval if config is not None else None
     if found is None:
-        return "no value: every seed failed"
+        return None
+    if trial == seeds.chosen and seeds.worth is not None:
+        found = seeds.worth
     text = number(found.mean)
     if found.low is not None and found.high is not None:
         text += f" [{number(found.low)}, {number(found.high)}]"
@@ -126,7 +133,7 @@ def _sentence(
     if alike is None:
         return (
             f"Trial {best.number} leads {n} complete trials with {number(best.value)}. How far one "
-            f"seed's {metric} can be trusted is not known: hpo evaluate --seeds 5 tells."
+            f"seed's {metric} can be trusted is not known: fresh seeds would tell."
         )
     if alike <= 1:
         return f"None of the {n - 1} other complete trials is within the noise of the best."

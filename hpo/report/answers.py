@@ -3,15 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
+from hpo.insight.noise import Span
 from hpo.insight.study import Insight
 from hpo.words import counts
 
 
 def answers(insight: Insight) -> dict[str, Any]:
     """Return every answer in words and its numbers, ready for JSON."""
-    material, gain, audit = insight.material, insight.gain, insight.audit
-    best, seeds = material.best, insight.luck.record
-    top, training = insight.top, insight.training
+    material, best = insight.material, insight.material.best
+    cheaper = insight.cost.cheaper
     return {
         "study": material.name,
         "metric": material.metric,
@@ -19,47 +19,11 @@ def answers(insight: Insight) -> dict[str, Any]:
         "trials": counts(material.records),
         "running": material.running,
         "best": None if best is None else {"trial": best.number, "value": best.value},
-        "gain": {
-            "default": gain.default,
-            "gained": gain.gained,
-            "ci95": None if gain.span is None else [gain.span.low, gain.span.high],
-            "basis": gain.basis,
-            "epochs": gain.epochs,
-            "idle_share": gain.idle,
-            "second_half": gain.second_half,
-            "sentence": gain.sentence,
-        },
-        "top": {
-            "trials": [
-                {
-                    "trial": one.record.number,
-                    "value": one.record.value,
-                    "ci95": None if one.span is None else [one.span.low, one.span.high],
-                    "within_noise": one.within_noise,
-                }
-                for one in top.contenders
-            ],
-            "alike": top.n_alike,
-            "sentence": top.sentence,
-        },
-        "luck": {"measured": seeds is not None, "sentence": insight.luck.sentence},
-        "training": {
-            "late": training.late,
-            "early": training.early,
-            "early_stopped": training.early_stopped,
-            "diverged": training.diverged,
-            "sentence": training.sentence,
-        },
-        "pruning": {
-            "pruned": audit.n_pruned,
-            "saved_share": audit.saved,
-            "audited": len(audit.audited),
-            "wrong": audit.wrong,
-            "ci95": [audit.span.low, audit.span.high],
-            "regret": audit.regret,
-            "rank_correlation": audit.correlation,
-            "sentence": audit.sentence,
-        },
+        "gain": _gain(insight),
+        "top": _top(insight),
+        "luck": {"measured": insight.luck.record is not None, "sentence": insight.luck.sentence},
+        "training": _training(insight),
+        "pruning": _pruning(insight),
         "importance": {
             "parameters": [asdict(one) for one in insight.importance.found],
             "explained": insight.importance.explained,
@@ -71,9 +35,7 @@ def answers(insight: Insight) -> dict[str, Any]:
             "sentence": insight.matrix.sentence,
         },
         "cost": {
-            "smaller_and_as_good": None
-            if insight.cost.cheaper is None
-            else insight.cost.cheaper.number,
+            "smaller_and_as_good": None if cheaper is None else cheaper.number,
             "sentence": insight.cost.sentence,
         },
         "failures": {
@@ -82,3 +44,54 @@ def answers(insight: Insight) -> dict[str, Any]:
         },
         "conclusion": insight.conclusion.sentences,
     }
+
+
+def _gain(insight: Insight) -> dict[str, Any]:
+    found = insight.gain
+    return {
+        "default": found.default,
+        "gained": found.gained,
+        "ci95": _ends(found.span),
+        "basis": found.basis,
+        "epochs": found.epochs,
+        "idle_share": found.idle,
+        "second_half": found.second_half,
+        "sentence": found.sentence,
+    }
+
+
+def _top(insight: Insight) -> dict[str, Any]:
+    found = insight.top
+    trials = [
+        {
+            "trial": one.record.number,
+            "value": one.record.value,
+            "ci95": _ends(one.span),
+            "within_noise": one.within_noise,
+        }
+        for one in found.contenders
+    ]
+    return {"trials": trials, "alike": found.n_alike, "sentence": found.sentence}
+
+
+def _training(insight: Insight) -> dict[str, Any]:
+    keys = ("late", "early", "early_stopped", "diverged", "sentence")
+    return {key: getattr(insight.training, key) for key in keys}
+
+
+def _pruning(insight: Insight) -> dict[str, Any]:
+    found = insight.audit
+    return {
+        "pruned": found.n_pruned,
+        "saved_share": found.saved,
+        "audited": len(found.audited),
+        "wrong": found.wrong,
+        "ci95": _ends(found.span),
+        "regret": found.regret,
+        "rank_correlation": found.correlation,
+        "sentence": found.sentence,
+    }
+
+
+def _ends(span: Span | None) -> list[float] | None:
+    return None if span is None else [span.low, span.high]

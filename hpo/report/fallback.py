@@ -14,7 +14,7 @@ _DASHES = {"dash": "7 4", "dot": "2 3", "dashdot": "8 3 2 3", "longdash": "11 4"
 
 
 def picture(chart: Chart) -> str:
-    """Return the chart as SVG whose colours are classes of the page's style."""
+    """Return the chart as SVG, its legend before it; colours are classes of the page's style."""
     names = chart.layout["yaxis"].get("categoryarray")
     left = 210.0 if names else 74.0
     height = float(chart.layout["height"])
@@ -26,7 +26,22 @@ def picture(chart: Chart) -> str:
     parts += _titles(chart, left, height)
     box = f'viewBox="0 0 {WIDTH:g} {height:g}"'
     head = f'<svg class="still" xmlns="http://www.w3.org/2000/svg" {box} role="img">'
-    return f"{head}<title>{printable(chart.about)}</title>{''.join(parts)}</svg>"
+    return f"{_legend(chart)}{head}<title>{printable(chart.about)}</title>{''.join(parts)}</svg>"
+
+
+def _legend(chart: Chart) -> str:
+    """Return what the colours mean, as a line of HTML; nothing where there is one alone."""
+    kinds: dict[str, str] = {}
+    for trace in chart.data:
+        paint = trace["line"] if trace.get("mode") == "lines" else trace["marker"]
+        if trace.get("showlegend") is not False and isinstance(paint["color"], str):
+            kinds.setdefault(unescape(trace["name"]), _colour(paint["color"]))
+    if len(kinds) < 2:
+        return ""
+    words = " ".join(
+        f'<span class="c-{kind}">●</span> {printable(name)} ' for name, kind in kinds.items()
+    )
+    return f'<p class="legend">{words}</p>'
 
 
 class _Scale:

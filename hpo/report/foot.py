@@ -1,10 +1,10 @@
 """The last parts: what it costs, where the model is wrong, failures, time, provenance."""
 
-import statistics
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from hpo.evaluations import Evaluation
 from hpo.figures.evaluation import draw
 from hpo.insight.cost import Stairs, spent_words
 from hpo.insight.material import described
@@ -23,11 +23,12 @@ from hpo.report.charts import (
     points,
 )
 from hpo.report.parts import Part
-from hpo.report.tables import csv, table
+from hpo.report.tables import Table, csv, placeless, table
 from hpo.words import arrow, counts, duration, number
 
 COSTS = {"n_parameters": "parameters", "latency_ms": "milliseconds a row"}
 MOST_CLASSES = 30
+MANY = 20
 
 
 def cost_part(insight: Insight) -> Part:
@@ -74,13 +75,12 @@ def _stairs_chart(stairs: Stairs, insight: Insight) -> Chart:
             line([stairs.limit] * 2, spread, "constraint", colour=INK, dash="dot", width=1.5)
         )
         costs = [*costs, stairs.limit]
-    middle = statistics.median(values)
     axis: dict[str, Any] = {}
-    lowest, highest = spread
-    if material.maximize and middle - lowest > 3 * (highest - middle) > 0:
-        axis["range"] = [middle - 2 * (highest - middle), highest + 0.3 * (highest - middle)]
-    elif not material.maximize and highest - middle > 3 * (middle - lowest) > 0:
-        axis["range"] = [lowest - 0.3 * (middle - lowest), middle + 2 * (middle - lowest)]
+    if len(values) >= MANY:  # without the worst tenth, which would flatten the others
+        tenth = len(values) // 10
+        low, high = (values[tenth], spread[1]) if material.maximize else (spread[0], values[-tenth])
+        room = 0.08 * (high - low) or 1.0
+        axis["range"] = [low - room, high + room]
     title = COSTS[stairs.cost]
     about = f"{material.metric} against {title}"
     return chart(
@@ -94,31 +94,17 @@ def wrong_part(insight: Insight) -> Part:
     found, name = insight.evaluation, insight.material.name
     question = "Where is the model wrong?"
     if found is None:
+        other = insight.evaluated_other
+        last = "" if other is None else f"; the last evaluation is of trial {other}"
         return Part(
             key="wrong", short="Errors", question=question,
-            answer="Not known: the best config has not been evaluated.",
-            commands=(
+            answer=f"Not known: the best config has not been evaluated{last}.",
+            commands=() if insight.material.imported else (
                 (f"hpo evaluate {name}", "confusion, ROC, reliability or residuals on validation"),
                 (f"hpo evaluate {name} --test", "the same on the test split; that is counted"),
             ),
         )  # fmt: skip
     findings = found.findings
-    rows: list[list[Any]] = []
-    for metric, value in findings.metrics.items():
-        span = findings.ci95.get(metric)
-        rows.append(
-            [metric, number(value), f"{number(span[0])} to {number(span[1])}" if span else "–"]
-        )
-    tables = [table(("metric", "value", "95 %"), rows, caption=f"All metrics, {found.split} split")]
-    if findings.per_class:
-        classes = [
-            [one.name, number(one.precision), number(one.recall), number(one.f1), one.rows]
-            for one in findings.per_class[:MOST_CLASSES]
-        ]
-        more = len(findings.per_class) - MOST_CLASSES
-        caption = "Classes" + (f" (the first {MOST_CLASSES}, and {more} more)" if more > 0 else "")
-        headings = ("class", "precision", "recall", "F1", "rows")
-        tables.append(table(headings, classes, caption=caption))
     rows_words = "" if findings.n_rows is None else f" of {findings.n_rows:,} rows"
     answer = f"{found.metric} {number(found.value)} on the {found.split} split{rows_words}"
     span = findings.ci95.get(found.metric)
@@ -127,7 +113,7 @@ def wrong_part(insight: Insight) -> Part:
         f"; opened {found.opened} time{'s' if found.opened != 1 else ''}." if found.opened else "."
     )
     return Part(
-        key="wrong", short="Errors", question=question, answer=answer, tables=tuple(tables),
+        key="wrong", short="Errors", question=question, answer=answer, tables=_scores(found),
         pictures=tuple(draw(found).values()),
         how=f"The weights of trial {found.trial} on the {found.split} split; intervals from "
         f"{findings.resamples:,} resamples of its rows.",
@@ -138,6 +124,29 @@ def wrong_part(insight: Insight) -> Part:
     )  # fmt: skip
 
 
+def _scores(found: Evaluation) -> tuple[Table, ...]:
+    """Return all metrics with their intervals, and the classes."""
+    findings = found.findings
+    rows = []
+    for metric, value in findings.metrics.items():
+        span = findings.ci95.get(metric)
+        told = f"{number(span[0])} to {number(span[1])}" if span else "–"
+        rows.append([metric, number(value), told])
+    all_metrics = table(
+        ("metric", "value", "95 %"), rows, caption=f"All metrics, {found.split} split"
+    )
+    if not findings.per_class:
+        return (all_metrics,)
+    classes = [
+        [one.name, number(one.precision), number(one.recall), number(one.f1), one.rows]
+        for one in findings.per_class[:MOST_CLASSES]
+    ]
+    more = len(findings.per_class) - MOST_CLASSES
+    caption = "Classes" + (f" (the first {MOST_CLASSES}, and {more} more)" if more > 0 else "")
+    headings = ("class", "precision", "recall", "F1", "rows")
+    return all_metrics, table(headings, classes, caption=caption)
+
+
 def failures_part(insight: Insight) -> Part:
     """What failed, what did it take, and where does it come from?"""
     found, material = insight.failures, insight.material
@@ -146,7 +155,7 @@ def failures_part(insight: Insight) -> Part:
     for reason, numbers in found.by_reason.items():
         first = by_number[numbers[0]]
         shown = ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
-        rows.append([reason, len(numbers), shown, first.what[:200]])
+        rows.append([reason, len(numbers), shown, placeless(first.what[:200])])
     tally = counts(material.records)
     answer = (
         f"{tally['complete']} complete, {tally['pruned']} pruned, {tally['failed']} failed; "
@@ -164,7 +173,7 @@ def failures_part(insight: Insight) -> Part:
         how="Every trial from its start to its end, in UTC to the second. Failures are recorded "
         "with their reason; the sampler learns from them, and they have no value.",
         csv=csv("failures.csv", ("trial", "reason", "what"), [
-            (r.number, r.reason, r.what) for r in material.records if r.state == "failed"
+            (r.number, r.reason, placeless(r.what)) for r in material.records if r.state == "failed"
         ]),
     )  # fmt: skip
 
@@ -197,48 +206,58 @@ def _moment(text: str) -> float:
 
 def provenance_part(insight: Insight) -> Part:
     """Where does it come from?"""
-    material = insight.material
-    file, stamp = material.file, material.fingerprint
-    sampler, pruner = (_named(material.search.get(key)) for key in ("sampler", "pruner"))
-    rows: list[list[Any]] = [["study", material.name]]
-    if stamp is not None:
-        rows += [["created", stamp.created_utc], ["uuid", stamp.uuid]]
-        extra = stamp.model_extra or {}
-        for key in ("space_sha256", "data_sha256", "split_sha256"):
-            rows.append([key.replace("_sha256", ", SHA-256"), extra.get(key) or "–"])
-        for plugin, digest in stamp.plugins.items():
-            rows.append(
-                [f"plugin {plugin.replace(chr(92), '/').rsplit('/', 1)[-1]}", digest or "–"]
-            )
-        for change in stamp.changes:
-            rows.append(
-                [f"changed {change.get('utc', '')}", "; ".join(map(str, change.get("what", [])))]
-            )
-    rows += [["sampler", sampler], ["pruner", pruner], ["seed", material.search.get("seed", 0)]]
-    if file:
-        environment = file.get("environment") or {}
-        weights = (file.get("checkpoint") or {}).get("sha256")
-        rows.append(["config, SHA-256", file.get("config_sha256")])
-        rows.append(["weights, SHA-256", weights])
-        rows += [[key, environment.get(key)] for key in ("python", "platform", "cpu", "device")]
-        rows += sorted(map(list, (environment.get("packages") or {}).items()))
-        git = environment.get("git")
-        if git:
-            rows.append(["git", f"{git.get('commit')}{' (changed)' if git.get('dirty') else ''}"])
+    material, search = insight.material, insight.material.search
+    sampler, pruner = (_named(search.get(key)) for key in ("sampler", "pruner"))
+    seed = search.get("seed", 0)
+    rows: list[list[Any]] = [["study", material.name], *_stamp(insight)]
+    rows += [["sampler", sampler], ["pruner", pruner], ["seed", seed], *_surroundings(insight)]
     seconds = sum(record.seconds for record in material.records)
+    again = f"hpo run results/{material.name}/study.yaml"
     return Part(
         key="provenance",
         short="Provenance",
         question="Where does it come from?",
-        answer=f"{len(material.records)} trials by {sampler} and {pruner}, seed "
-        f"{material.search.get('seed', 0)}, {duration(seconds)} of training.",
+        answer=f"{len(material.records)} trials by {sampler} and {pruner}, seed {seed}, "
+        f"{duration(seconds)} of training.",
         tables=(table(("", ""), rows, names=2),),
-        commands=(
-            (f"hpo run results/{material.name}/study.yaml", "goes on, or does it again elsewhere"),
-        ),
+        commands=() if material.imported else ((again, "goes on, or does it again elsewhere"),),
         how="From study.yaml, fingerprint.json and best_config.json of the study's folder.",
         csv=csv("provenance.csv", ("what", "value"), rows),
     )
+
+
+def _stamp(insight: Insight) -> list[list[Any]]:
+    """Return what the study was made of."""
+    stamp = insight.material.fingerprint
+    if stamp is None:
+        return []
+    extra = stamp.model_extra or {}
+    rows: list[list[Any]] = [["created", stamp.created_utc], ["uuid", stamp.uuid]]
+    for key in ("space", "data", "split"):
+        rows.append([f"{key}, SHA-256", extra.get(f"{key}_sha256")])
+    rows += [[f"plugin {placeless(name)}", digest] for name, digest in stamp.plugins.items()]
+    for change in stamp.changes:
+        what = "; ".join(map(str, change.get("what", [])))
+        rows.append([f"changed {change.get('utc', '')}", placeless(what)])
+    return rows
+
+
+def _surroundings(insight: Insight) -> list[list[Any]]:
+    """Return where the best config was trained, and its hashes."""
+    file = insight.material.file
+    if not file:
+        return []
+    environment, checkpoint = file.get("environment") or {}, file.get("checkpoint") or {}
+    rows: list[list[Any]] = [
+        ["config, SHA-256", file.get("config_sha256")],
+        ["weights, SHA-256", checkpoint.get("sha256")],
+    ]
+    rows += [[key, environment.get(key)] for key in ("python", "platform", "cpu", "device")]
+    rows += sorted([name, version] for name, version in (environment.get("packages") or {}).items())
+    git = environment.get("git")
+    if git:
+        rows.append(["git", f"{git.get('commit')}{' (changed)' if git.get('dirty') else ''}"])
+    return rows
 
 
 def _named(settings: Any) -> str:

@@ -20,8 +20,9 @@ from hpo.records import now_utc
 from hpo.report.charts import Chart
 from hpo.report.fallback import picture
 from hpo.report.foot import cost_part, failures_part, provenance_part, wrong_part
+from hpo.report.luck import luck_part
 from hpo.report.parts import Part
-from hpo.report.result import gain_part, luck_part, top_part, use_part
+from hpo.report.result import gain_part, top_part, use_part
 from hpo.report.search import (
     audit_part,
     importance_part,
@@ -104,7 +105,7 @@ def page(insights: Sequence[Insight]) -> str:
         chapters=chapters,
         together=together,
         made=now_utc(),
-        figures=Markup(_json({key: chart.plain() for key, chart in figures.items()})),
+        figures=Markup(inside_script({key: chart.plain() for key, chart in figures.items()})),
         stills={key: Markup(picture(chart)) for key, chart in figures.items()},
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
         library=Markup(library),
@@ -164,7 +165,7 @@ def _facts(insight: Insight) -> list[Fact]:
     facts = [Fact(name=f"{material.metric} {sign}", value=number(best.value if best else None))]
     if found.gained is not None:
         note = f"default {number(found.default)}"
-        facts.append(Fact(name="better than the default", value=f"{found.gained:+.3g}", note=note))
+        facts.append(Fact(name="over the default", value=f"{found.gained:+.3g}", note=note))
     facts.append(Fact(name="trials", value=f"{len(material.records):,}"))
     if insight.audit.saved:
         facts.append(Fact(name="of epochs saved by pruning", value=f"{insight.audit.saved:.0%}"))
@@ -190,7 +191,7 @@ def _title(names: Sequence[str]) -> str:
     return f"{len(names)} studies: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
 
 
-def _json(value: Any) -> str:
+def inside_script(value: Any) -> str:
     """Return JSON for inside of a script element: no ``<`` in it can end it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for letter, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpo.insight.gain import Gain
-from hpo.insight.material import described
+from hpo.insight.material import Material, described
 from hpo.insight.noise import span_of
 from hpo.insight.study import Insight
 from hpo.insight.top import Contender, seeded_words
@@ -13,7 +13,6 @@ from hpo.report import panels
 from hpo.report.charts import (
     BLUE,
     FAINT,
-    INK,
     ORANGE,
     Chart,
     chart,
@@ -21,13 +20,15 @@ from hpo.report.charts import (
     level,
     line,
     points,
-    rows_axis,
-    rows_height,
-    spread,
 )
 from hpo.report.parts import Part
 from hpo.report.tables import Cell, csv, table
 from hpo.words import arrow, duration, number, plain_value
+
+TOP = (
+    "rank", "trial", "low", "high", "within_noise", "n_parameters", "latency_ms", "seeds",
+)  # fmt: skip
+"""The columns of the best trials as CSV; the metric stands after the second."""
 
 
 def use_part(insight: Insight) -> Part:
@@ -58,15 +59,22 @@ def use_part(insight: Insight) -> Part:
         ),
         beside=True,
         folded=(table(("", ""), rest, caption="All other settings"),),
-        commands=(
-            (f"hpo best {name} --as yaml", "the config as a file"),
-            (f"hpo train results/{name}/best_config.json -o runs/{name}", "train it again"),
-            (f"hpo verify results/{name}/best_config.json", "prove it"),
-        ),
+        commands=_commands(material),
         how="The best complete trial by its best validation; ties go to the smaller network. "
         "The interval is Wilson's (1927) for a share of the validation rows, or Student's over "
         "the folds; it does not hold the noise of the seed.",
         csv=csv("best_config.csv", ("setting", "value", "searched"), rows),
+    )
+
+
+def _commands(material: Material) -> tuple[tuple[str, str], ...]:
+    name = material.name
+    if material.imported:
+        return ((f"hpo trials {name} --top 5", "the best ones as a table"),)
+    return (
+        (f"hpo best {name} --as yaml", "the config as a file"),
+        (f"hpo train results/{name}/best_config.json -o runs/{name}", "train it again"),
+        (f"hpo verify results/{name}/best_config.json", "prove it"),
     )
 
 
@@ -80,8 +88,8 @@ def _facts(insight: Insight, best: TrialRecord) -> list[list[Any]]:
     if span is not None:
         basis = "folds" if run.folds is not None else f"{run.n_validated:,} rows"
         facts.append([f"95 % by its {basis}", f"{number(span.low)} to {number(span.high)}"])
-    seeded = material.seeds.config(best.number) if material.seeds else None
-    facts.append(["on fresh seeds", seeded_words(seeded) if seeded else "not measured yet"])
+    seeded = seeded_words(material.seeds, best.number) if material.seeds else None
+    facts.append(["on fresh seeds", seeded or "not measured yet"])
     test = material.file.get("test") or {}
     shown = number(test["value"]) if test.get("opened") else "never opened"
     facts.append(["test split", shown])
@@ -196,20 +204,22 @@ def top_part(insight: Insight) -> Part:
         "corrected interval of the paired differences holds zero (Nadeau & Bengio, 2003); of a "
         "share of rows, the value lies in Wilson's interval (1927) of the best. Other metrics of "
         "one split leave no interval: seeds give one.",
-        csv=csv("top.csv", (
-            "rank", "trial", material.metric, "low", "high", "within_noise", "n_parameters",
-            "latency_ms", "seeds",
-        ), [
-            (
-                one.rank, one.record.number, one.record.value,
-                one.span.low if one.span else None, one.span.high if one.span else None,
-                "" if one.within_noise is None else str(one.within_noise).lower(),
-                one.record.run.n_parameters if one.record.run else None,
-                one.record.run.latency_ms if one.record.run else None,
-                " ".join(map(repr, one.seeds)),
-            )
-            for one in found.contenders
-        ]),
+        csv=csv(
+            "top.csv",
+            (*TOP[:2], material.metric, *TOP[2:]),
+            [_plain(one) for one in found.contenders],
+        ),
+    )  # fmt: skip
+
+
+def _plain(one: Contender) -> tuple[Any, ...]:
+    run = one.record.run
+    return (
+        one.rank, one.record.number, one.record.value,
+        one.span.low if one.span else None, one.span.high if one.span else None,
+        "" if one.within_noise is None else str(one.within_noise).lower(),
+        run.n_parameters if run else None, run.latency_ms if run else None,
+        " ".join(map(repr, one.seeds)),
     )  # fmt: skip
 
 
@@ -238,70 +248,6 @@ def _contender(one: Contender, insight: Insight, ends: tuple[float, float]) -> l
         Cell(picture=panels.sparkline(curve)),
         Cell(text=what + seeded, kind="what"),
     ]
-
-
-def luck_part(insight: Insight) -> Part:
-    """Is the winner real, or lucky?"""
-    found, name = insight.luck, insight.material.name
-    record = found.record
-    question = "Is the winner real, or lucky?"
-    how = (
-        "Each config is trained again from common fresh seeds; the mean and Student's interval. "
-        "Chosen against default: paired by seed. Optimism: the search value less the mean."
-    )
-    if record is None:
-        more = (
-            (
-                f"hpo evaluate {name} --top 3 --seeds 5",
-                "trains the best three and the default again",
-            ),
-        )
-        return Part(
-            key="luck",
-            short="Luck",
-            question=question,
-            answer=found.sentence,
-            how=how,
-            commands=more,
-        )
-    names, data, rows = [], [], []
-    for config in record.configs:
-        shown = f"trial {config.trial}" + (" (default)" if config.is_default else "")
-        names.append(shown)
-        found_ = config.interval
-        rows += [
-            (config.trial, run.seed, run.value, run.test, run.failed or "") for run in config.runs
-        ]
-        if found_ is None:
-            continue
-        values = config.values
-        data.append(points(values, [shown] * len(values), "a seed", colour=BLUE, opacity=0.55))
-        mean = points([found_.mean], [shown], "mean and 95 %", colour=INK, symbol="diamond", size=9)
-        data.append({**mean, "error_x": spread([found_.low], [found_.mean], [found_.high])})
-        if config.search_value is not None:
-            data.append(
-                points(
-                    [config.search_value],
-                    [shown],
-                    "in the search",
-                    colour=ORANGE,
-                    symbol="x",
-                    size=9,
-                )
-            )
-    shown_once: set[str] = set()
-    for trace in data:
-        trace["showlegend"] = trace["name"] not in shown_once
-        shown_once.add(trace["name"])
-    figure = chart(
-        data, found.sentence, x=label(record.metric), y="", height=rows_height(len(names)),
-        yaxis=rows_axis(names),
-    )  # fmt: skip
-    return Part(
-        key="luck", short="Luck", question=question, answer=found.sentence, charts=(figure,),
-        notes=(record.why,) if record.why else (), how=how,
-        csv=csv("seeds.csv", ("trial", "seed", "validation", "test", "failed"), rows),
-    )  # fmt: skip
 
 
 def settings_of(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -1,8 +1,10 @@
 """The parts about the search: training, pruning, what mattered, families."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hpo.insight.audit import TOP, Audit, words_of
+from hpo.insight.edges import Edge
 from hpo.insight.importance import Importance
 from hpo.insight.matrix import FEW, Matrix
 from hpo.insight.scores import scores
@@ -26,11 +28,12 @@ from hpo.report.charts import (
     spread,
 )
 from hpo.report.parts import Part
-from hpo.report.tables import Cell, csv, table
+from hpo.report.tables import Cell, Table, csv, table
 from hpo.words import arrow, number
 
 MOST_BARS = 30
 """Parameters in the figure; the table behind the link has all."""
+MOST_PANELS = 24
 AUDIT = ("trial", "validation", "then", "final", "rank", "wrong")
 IMPORTANCE = ("parameter", "share", "low", "high", "null", "trials", "stands_out")
 FAMILIES = ("family", "optimizer", "best", "median", "complete", "tried", "trial")
@@ -204,32 +207,9 @@ def _audit_chart(found: Audit, metric: str) -> Chart:
 
 def importance_part(insight: Insight) -> Part:
     """Which choices matter, and where next?"""
-    found, material = insight.importance, insight.material
+    found = insight.importance
     known = [one for one in found.found if one.share is not None]
-    told = scores(material.records, material.curves, material.direction)
-    top = max(told.values(), default=1.0)
-    best = material.best.number if material.best else None
-    told = {number_: score / top for number_, score in told.items()}
-    order = sorted(material.records, key=lambda r: -told.get(r.number, 0.0))
-    shown = {axis.name: axis for axis in material.axes}
-    small = [
-        (
-            one.name,
-            _said(one),
-            panels.panel(shown[one.name], order, told, best=best, telling=one.stands_out),
-        )
-        for one in found.found
-        if one.n >= 2 and one.name in shown
-    ]
-    edges = insight.edges
-    rows: list[list[Any]] = [
-        [e.name, f"{e.side} {e.bound:g}", f"{e.near} of {e.top}",
-         "–" if e.best is None else f"{e.best:.3g}", f"{e.move_to:g}",
-         "clear" if e.strong else "weak"]
-        for e in edges
-    ]  # fmt: skip
-    headings = ("parameter", "end", "top trials there", "best", "move it to", "")
-    clear = [edge for edge in edges if edge.strong]
+    clear = [edge for edge in insight.edges if edge.strong]
     edge_answer = clear[0].sentence if clear else "No range clearly ends where the best trials lie."
     explained = "" if found.explained is None else (
         f"All parameters together explain {found.explained:.0%} of the order of the trials, each "
@@ -241,10 +221,8 @@ def importance_part(insight: Insight) -> Part:
         question="Which choices matter, and where to look next?",
         answer=f"{found.sentence} {edge_answer}",
         charts=(_importance_chart(known[:MOST_BARS]),) if known else (),
-        panels=tuple(small[:24]),
-        tables=(table(headings, rows, caption="Ranges whose best trials lie within 5 % of an end"),)
-        if rows
-        else (),
+        panels=tuple(_panels(insight)[:MOST_PANELS]),
+        tables=_edge_table(insight.edges),
         notes=(explained,) if explained else (),
         how=_importance_how(insight),
         csv=csv("importance.csv", IMPORTANCE, [
@@ -252,6 +230,37 @@ def importance_part(insight: Insight) -> Part:
             for o in found.found
         ]),
     )  # fmt: skip
+
+
+def _panels(insight: Insight) -> list[tuple[str, str, str]]:
+    material = insight.material
+    told = scores(material.records, material.curves, material.direction)
+    top = max(told.values(), default=1.0)
+    told = {trial: score / top for trial, score in told.items()}
+    order = sorted(material.records, key=lambda r: -told.get(r.number, 0.0))
+    best = material.best.number if material.best else None
+    axes = {axis.name: axis for axis in material.axes}
+    return [
+        (
+            one.name,
+            _said(one),
+            panels.panel(axes[one.name], order, told, best=best, telling=one.stands_out),
+        )
+        for one in insight.importance.found
+        if one.n >= 2
+    ]
+
+
+def _edge_table(edges: Sequence[Edge]) -> tuple[Table, ...]:
+    rows = [
+        [e.name, f"{e.side} {e.bound:g}", f"{e.near} of {e.top}",
+         "–" if e.best is None else f"{e.best:.3g}", f"{e.move_to:g}",
+         "clear" if e.strong else "weak"]
+        for e in edges
+    ]  # fmt: skip
+    headings = ("parameter", "end", "top trials there", "best", "move it to", "sign")
+    caption = "Ranges whose best trials lie within 5 % of an end"
+    return (table(headings, rows, caption=caption),) if rows else ()
 
 
 def _importance_how(insight: Insight) -> str:
@@ -343,5 +352,6 @@ def _matrix_cell(found: Matrix, family: str, optimizer: str) -> Cell:
         return Cell(text="never tried", kind="empty")
     kind = "thin" if cell.is_thin else ""
     top = cell is found.first
-    text = f"{number(cell.best)} · {number(cell.median)}, {cell.n} of {cell.tried}"
+    known = f"{number(cell.best)} · {number(cell.median)}" if cell.n else "none complete"
+    text = f"{known}, {cell.n} of {cell.tried}"
     return Cell(text=text, kind=f"{kind} first".strip() if top else kind)

@@ -1,12 +1,16 @@
 """Tables of the page, and the same as CSV behind a link."""
 
 import io
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lightning_modules.cells import CsvWriter, safe_cell
+
+_PLACE = re.compile(r"(?<![\w.~])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\:;,'\"<>|]+[/\\])+")
+"""The folders of an absolute path, up to its last name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,15 @@ def csv(name: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Cs
     for row in rows:
         writer.row(["" if value is None else _plain(value) for value in row])
     return Csv(name=name, text=stream.getvalue())
+
+
+def placeless(text: str) -> str:
+    """Return text in which a path of a machine is its last name alone.
+
+    >>> placeless("no such file: '/home/me/a b.csv'"), placeless("lr 0.1/2 is n/a")
+    ("no such file: 'a b.csv'", 'lr 0.1/2 is n/a')
+    """
+    return _PLACE.sub("", text)
 
 
 def _plain(value: Any) -> Any:

@@ -33,8 +33,8 @@ class Choice:
     chosen: int
     by_seed: list[int]
     """For every seed the config that the other seeds choose."""
-    competitors: int
-    """How many configs could be the best by these values, the chosen one included."""
+    competitors: list[int]
+    """The configs that could be the best by these values, the chosen one among them."""
     worth: Interval
     """Of the chosen one; its mean leaves out the luck of being chosen."""
 
@@ -58,11 +58,11 @@ def choose(values: Mapping[int, Sequence[float]], direction: str) -> Choice:
     by_seed = [chosen] * n_seeds
     if n_seeds > 1:
         by_seed = [_best(_without(values, seed), direction) for seed in range(n_seeds)]
-    competitors = sum(_competes(values[chosen], other) for other in values.values())
+    competitors = [config for config in values if _competes(values[chosen], values[config])]
     worth = _around(
         values[chosen],
         [values[config][seed] for seed, config in enumerate(by_seed)],
-        competitors=competitors,
+        competitors=len(competitors),
         direction=direction,
     )
     return Choice(chosen=chosen, by_seed=by_seed, competitors=competitors, worth=worth)
@@ -86,10 +86,10 @@ def gain_over(
     found = _around(
         [a - b for a, b in zip(values[choice.chosen], base, strict=True)],
         [a - b for a, b in zip(others, base, strict=True)],
-        competitors=choice.competitors,
+        competitors=len(choice.competitors),
         direction=direction,
     )
-    p = None if plain.p is None else min(1.0, plain.p * choice.competitors)
+    p = None if plain.p is None else min(1.0, plain.p * len(choice.competitors))
     return Paired(**{**vars(found), "p": p})
 
 

@@ -70,7 +70,7 @@ def judged(
         seeds=list(seeds),
         configs=list(configs),
         chosen=chosen,
-        why=_why(configs, ready_ones(configs, values), chosen),
+        why=_why(configs, ready_ones(configs, values), chosen, choice),
         worth=choice.worth if choice else None,
         gain=_gain(configs, values, direction),
         gain_test=None,
@@ -208,7 +208,9 @@ def _choice(
     return choice.chosen, choice
 
 
-def _why(configs: Sequence[SeededConfig], values: Values, chosen: int) -> str:
+def _why(
+    configs: Sequence[SeededConfig], values: Values, chosen: int, choice: Choice | None
+) -> str:
     first = configs[0].trial
     if not values:
         return f"every run with a fresh seed failed: trial {first} is the best of the search"
@@ -229,6 +231,9 @@ def _why(configs: Sequence[SeededConfig], values: Values, chosen: int) -> str:
     if first != chosen and first in values:
         seen = number(by_number[first].search_value)
         text += f"; trial {first}, the best of the search with {seen}, has {_mean(values[first])}"
+    near = [str(trial) for trial in choice.competitors if trial != chosen] if choice else []
+    if near:
+        text += f"; these seeds cannot tell it from trial {' and '.join(near)}"
     return "; ".join([text, *left_out])
 
 

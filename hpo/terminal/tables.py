@@ -38,6 +38,8 @@ MOST_CLASSES = 20
 """Rows of the table of classes."""
 MOST_TRIALS = 20
 """Rows of the table of trials, where not all are asked for."""
+LEAST_ABOUT = 10
+"""What is shown of tags and note in the narrowest terminal, in cells."""
 LONGEST_NOTE = 40
 """How much of a note stands in a table, in characters."""
 
@@ -103,17 +105,29 @@ def _left_out(best: BestConfig, path: Sequence[str]) -> Any:
         return "off"
 
 
-def study_rows(lines: Sequence[StudyLine], abouts: Sequence[About] = ()) -> Rows:
-    """Return the table of `hpo list`; what people say of a study stands last."""
+def study_rows(
+    lines: Sequence[StudyLine], abouts: Sequence[About] = (), width: int | None = None
+) -> Rows:
+    """Return the table of `hpo list`; what people say of a study stands last, and gives way.
+
+    Args:
+        lines: of the studies.
+        abouts: of the same studies.
+        width: of the terminal; None is as wide as it takes.
+    """
     headings = ["study", "✓", "✂", "✗", "metric", "best", "default", "cost", "created"]
     rows = []
     for line in lines:
         metric = f"{line.metric} {arrow(line.direction or '')}" if line.metric else "–"
         tally = [str(line.trials[state]) for state in ("complete", "pruned", "failed")]
         values = [number(line.best), number(line.default), duration(line.seconds)]
-        rows.append([line.name, *tally, metric, *values, line.created_utc])
+        rows.append([line.name, *tally, metric, *values, line.created_utc[:10]])
     said = [_about_words(about) for about in abouts]
     if any(said):
+        if width is not None:
+            columns = zip(headings, *rows, strict=True)
+            taken = sum(max(map(cell_len, column)) + 2 for column in columns)
+            said = [short(words, max(width - taken, LEAST_ABOUT)) for words in said]
         headings.append("about")
         rows = [[*row, words] for row, words in zip(rows, said, strict=True)]
     return headings, rows

@@ -72,9 +72,8 @@ class TensorBoardObserver:
             file = EventFile(_place(self._folder, record.number, record.config))
         _tell(file, record, record.run, self._metric)
         if best:
-            _draw(
-                file, self._folder.trial(record.number), step=record.run.steps if record.run else 0
-            )
+            steps = record.run.steps if record.run is not None else 0
+            _draw(file, self._folder.trial(record.number), step=steps)
         file.flush()
 
     def trial_given_back(self, number: int) -> None:

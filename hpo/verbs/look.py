@@ -108,7 +108,8 @@ def list_verb(
         answer_json("list", [one.plain() for one in listed])
         return
     if lines:
-        answer_table(*study_rows(lines, [one.about for one in listed]))
+        width = get_terminal_size().columns if sys.stdout.isatty() else None
+        answer_table(*study_rows(lines, [one.about for one in listed], width))
         for damaged in (one for line in lines for one in line.damaged):
             say(f"warning: {damaged}")
     elif tag and not hidden:
@@ -164,8 +165,12 @@ def dashboard(
     storage: Storage = None,
 ) -> None:
     """Look at all studies in a browser: our pages, Optuna's dashboard and TensorBoard."""
+    import warnings
+
     from hpo.dashboard import Dashboard, Options
 
+    # Optuna's importances of few trials warn on the terminal; the page is where that is said.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"optuna\.importance")
     options = Options(host=host, port=port, token=token, notes=notes, tensorboard=tensorboard)
     board = Dashboard(folder or results, storage=storage, options=options)
     parts = ["studies, leaderboards, reports", "/dashboard Optuna"]

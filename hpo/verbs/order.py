@@ -17,7 +17,7 @@ from hpo.verbs.options import RESULTS, Json, Results, Storage, StudyName, refuse
 def tag(
     study: StudyName,
     tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG…]", help="Tags to add; none shows them.")
+        list[str] | None, typer.Argument(metavar="TAG…", help="Tags to add; none shows them.")
     ] = None,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", metavar="TAG", help="Take it off; repeatable.")
@@ -42,7 +42,7 @@ def tag(
 def note(
     study: StudyName,
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help='- reads it; "" removes the note.')
+        str | None, typer.Argument(metavar="TEXT", help='- reads it; "" removes the note.')
     ] = None,
     results: Results = RESULTS,
     as_json: Json = False,
@@ -165,7 +165,7 @@ def trials(
 def import_verb(
     source: Annotated[str, typer.Argument(metavar="STORAGE", help="sqlite:///OLD.db, or a file.")],
     study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="Its name, where there are several.")
+        str | None, typer.Argument(metavar="STUDY", help="Its name, where there are several.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The new study's name.")] = None,
     objective: Annotated[

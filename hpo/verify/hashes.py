@@ -111,7 +111,7 @@ def _repeated(best: BestConfig, record: TrialRecord) -> dict[str, Any]:
             "others": others_of(run, metric),
             **({} if run.folds is None else {"folds": run.folds}),
         },
-        "study": {"name": record.study, "trial": record.number},
+        "study": {"trial": record.number},
         "training": training_section(config, run),
         "seeds": {"trial": record.seed},
         "data": data_section(config, run),
@@ -233,10 +233,9 @@ def _settings(best: BestConfig, folder: StudyFolder, record: TrialRecord) -> Ite
 
 
 def _no_place(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with its data's last name for their path, which depends on the folder."""
+    """Return a config without the place of its data, which are known by their content."""
     data = config.get("data") or {}
-    path = data.get("path")
-    return {**config, "data": {**data, **({"path": Path(path).name} if path else {})}}
+    return {**config, "data": {key: value for key, value in data.items() if key != "path"}}
 
 
 def _code(stored: Fingerprint) -> Iterator[Check]:

@@ -28,7 +28,7 @@ class Wanted:
     level: int = QUICK
     """Levels 0 to this one."""
     n_seeds: int | None = None
-    """Fresh seeds of level 3; None is as many as are recorded, or five."""
+    """Fresh seeds of level 3; None is as many as are recorded, and five at least."""
     sets: Sequence[str] = ()
     """``path=value`` each: where the data lie on this machine."""
     stamp: bool = True
@@ -53,7 +53,7 @@ def verify_best(
     Args:
         place: the file, a study's folder, or a study's name.
         level: 0 hashes, 1 the checkpoint's score too, 2 another training too, 3 fresh seeds too.
-        seeds: how many fresh seeds; as many as are recorded, or five, by default.
+        seeds: how many fresh seeds; as many as are recorded, and five at least, by default.
         sets: ``path=value`` each, such as ``data.path=/elsewhere/table.csv``.
         results: the folder of all studies.
         stamp: write the outcome into the file, under ``verified``.

@@ -1,8 +1,6 @@
 """Every setting of `data.augment` changes training batches, and nothing else of a run."""
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from lightning_modules.errors import DataError
 from lightning_modules.result import Command, Validation
 from lightning_modules.train import train
 from lightning_modules.watch import Abandoned
+from tests.programs import ROOT, Programs
 
 Batch = tuple[Tensor, Tensor]
 RAND = {"operations": 2, "magnitude": 9.0}
@@ -169,19 +168,19 @@ def test_an_epoch_goes_on_with_the_batches_of_one_that_was_not_left(images: Prep
     assert equal([*given_out, *again], whole)
 
 
-def test_another_process_makes_the_same_bits(images: PreparedData) -> None:
+def test_another_process_makes_the_same_bits(images: PreparedData, programs: Programs) -> None:
     code = (
         "import sys, torch; sys.path.insert(0, 'tests/contracts'); torch.set_num_threads(1)\n"
         "import test_augmentation as t\n"
         "print(t.digest(t.batches(t.data(t.colours(), **t.EVERYTHING))))"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    with programs.start(folder=ROOT, code=code) as process:
+        assert process.wait() == 0, process.err
+        made = process.out.strip()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        assert output.stdout.strip() == digest(batches(data(images, **EVERYTHING)))
+        assert made == digest(batches(data(images, **EVERYTHING)))
     finally:
         torch.set_num_threads(threads)
 

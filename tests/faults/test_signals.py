@@ -86,7 +86,6 @@ HOOKS = {
     "on_save_checkpoint": 0,
     "on_train_end": 1,  # the trial was trained to its end: it is complete
 }
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 
 
 @pytest.fixture(scope="module")

@@ -290,7 +290,6 @@ ERRORS = [
     ),
     (["run", "smoke", "--events", "no/e"], 2, r"--events: no/e: No such file or directory; a file"),
     (["spaces", "smok"], 2, r"smok: no study file; did you mean 'smoke'\?"),
-    (["dashboard"], 2, r".*: holds no study yet; hpo run quickstart"),
     (["predict", "nothing", "t.csv"], 2, r"nothing: |.*nothing"),
     (
         ["run", "diverges.yaml", "--workers", "0", "--quiet"],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo import environment
 from hpo.environment import NAMED, describe, freeze, git_state
 
 
@@ -51,3 +52,16 @@ def test_in_a_repository_the_commit_is_named_and_whether_files_were_changed(
     dirty = git_state()
     assert (len(clean["commit"]), clean["dirty"]) == (40, False)
     assert dirty == {**clean, "dirty": True}
+
+
+def test_the_instructions_by_which_kernels_are_chosen_are_named(monkeypatch) -> None:
+    known = {"flags": "fpu avx2 sse2 fma avx512f avx", "Features": "fp asimd sve aes bf16"}
+    for key, expected in {
+        "flags": ["avx", "avx2", "avx512f", "fma"],
+        "Features": ["asimd", "bf16", "sve"],
+    }.items():
+        found = {key: known[key]}
+        monkeypatch.setattr(environment, "_cpuinfo", found.get)
+        assert environment.cpu_features() == expected
+    monkeypatch.setattr(environment, "_cpuinfo", {}.get)  # macOS does not say
+    assert environment.cpu_features() is None

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pytorch_lightning.loggers import CSVLogger
 
 from hpo import loggers
+from hpo.api import Study
 from hpo.errors import EnvironmentFault, UsageError
 from hpo.loggers import TrialLoggers, refuse_loggers
 from hpo.records import curve_rows, read_trials
@@ -131,3 +133,25 @@ def test_wandb_stays_offline_in_the_trial_and_names_nobody(
     assert b"t0000-mlp-adamw" in file.read_bytes()
     assert not list(run.rglob("wandb-metadata.json"))
     assert not (tmp_path / "wandb").exists()
+
+
+def test_a_logger_that_fails_costs_lines_and_not_the_trial(
+    make_spec: MakeSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def locked(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(CSVLogger, "log_metrics", locked)
+    outcome = run_study(make_spec("budget.trials=1"), tmp_path, loggers=["csv"])
+    assert [record.state for record in outcome.end.records] == ["complete"]
+    assert "a logger wrote less: OperationalError: database is locked" in caplog.text
+
+
+def test_loggers_are_given_from_python_too(tmp_path: Path) -> None:
+    model = {"family": "mlp", "width": {"low": 4, "high": 8}}
+    space = {"task": {"kind": "multiclass"}, "data": {"source": "iris"}, "model": model}
+    with pytest.raises(UsageError, match="no logger 'paper'"):
+        Study("tiny", space=space, results=tmp_path).run(loggers=["paper"])

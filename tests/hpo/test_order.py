@@ -27,6 +27,7 @@ def study(results: Path, name: str) -> StudyFolder:
     path = results / name
     path.mkdir(parents=True)
     (path / "study.yaml").write_text(f"name: {name}\n")
+    (path / "fingerprint.json").write_text("{}")
     return StudyFolder(path)
 
 
@@ -96,7 +97,7 @@ def test_a_damaged_file_is_named_and_never_overwritten(folder) -> None:
     assert read_about(folder, damaged).tags == []
     assert len(damaged) == 1
     ((listed,), _) = list_with_about(folder.path.parent)
-    assert "about.json" in listed.line.damaged[0]
+    assert "about.json" in listed.line.damaged[-1]
 
 
 def test_a_folder_that_cannot_be_written_is_an_environment_fault(folder, monkeypatch) -> None:
@@ -153,6 +154,15 @@ def test_a_cache_that_is_a_link_is_left_alone(folder, tmp_path) -> None:
     folder.cache.symlink_to(tmp_path / "shared")
     assert archive(folder) == 0
     assert (tmp_path / "shared" / "x.npy").exists()
+
+
+def test_a_folder_in_which_somebody_writes_a_study_file_keeps_its_cache(folder) -> None:
+    folder.fingerprint.unlink()
+    folder.cache.mkdir()
+    with pytest.raises(UsageError, match="it has a study file, and no fingerprint"):
+        archive(folder)
+    assert folder.cache.is_dir()
+    assert not folder.about.exists()
 
 
 def test_a_study_that_runs_is_not_archived(folder, monkeypatch) -> None:

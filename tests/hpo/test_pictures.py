@@ -76,7 +76,7 @@ def test_a_regression_shows_its_residuals(
     assert not list(folder.trial(0).glob("fold-*/*.svg"))
 
 
-def test_a_trial_that_takes_the_outcome_of_another_has_its_curve(
+def test_a_trial_that_takes_the_outcome_of_another_has_its_pictures(
     make_spec: MakeSpec, tmp_path: Path
 ) -> None:
     spec = make_spec(
@@ -87,6 +87,7 @@ def test_a_trial_that_takes_the_outcome_of_another_has_its_curve(
     folder = run_study(spec, tmp_path).folder
     twin = next(record for record in read_trials(folder) if record.same_as is not None)
     assert (folder.trial(twin.number) / "curve.svg").is_file()
+    assert (folder.trial(twin.number) / "confusion.svg").is_file() == (twin.state == "complete")
 
 
 def test_a_damaged_curve_costs_a_trial_its_picture_and_the_study_nothing(

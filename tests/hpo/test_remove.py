@@ -113,6 +113,25 @@ def test_a_name_that_is_a_path_to_no_study_deletes_nothing(copied, name: str) ->
     assert copied.study_file.exists()
 
 
+def test_a_folder_in_which_somebody_writes_a_study_file_is_not_deleted(
+    tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "project" / "src").mkdir(parents=True)
+    (tmp_path / "project" / "study.yaml").write_text("name: tiny\n")
+    monkeypatch.chdir(tmp_path / "project" / "src")
+    for name in ("..", "../../project", str(tmp_path / "project")):
+        with pytest.raises(UsageError, match="it has a study file, and no fingerprint"):
+            find_doomed(name, tmp_path / "results")
+    with pytest.raises(UsageError, match="no fingerprint"):
+        find_doomed("project", tmp_path)
+
+
+def test_a_study_is_found_by_a_path_with_dots(copied, monkeypatch) -> None:
+    monkeypatch.chdir(copied.path / "trials")
+    doomed = find_doomed("..", copied.path.parent.parent / "nothing")
+    assert (doomed.name, doomed.rest) == ("tiny", copied.path.with_name(".tiny.deleted"))
+
+
 def test_a_misspelt_study_is_asked_about(copied) -> None:
     with pytest.raises(UsageError, match=r"no study 'tinny' .* did you mean 'tiny'"):
         find_doomed("tinny", copied.path.parent)

@@ -1,6 +1,8 @@
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -233,3 +235,30 @@ def test_rows_are_known_where_all_tensors_agree() -> None:
     assert rows_of({"a": torch.ones(3, 2), "b": [torch.ones(3), torch.tensor(1.0)]}) == 3
     assert rows_of({"a": torch.ones(3), "b": torch.ones(2)}) is None
     assert rows_of("text") is None
+
+
+def test_a_step_that_mixed_precision_leaves_out_is_none() -> None:
+    """The gradients are those of a step after the scaler's unscaling, whose overflow it skips."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    module = SimpleNamespace(automatic_optimization=True)
+    mixed = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=object()))
+    whole = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=None))
+    for trainer, expected in ((mixed, 5.0), (whole, math.inf)):
+        norm = GradientNorm()
+        for gradient in ([3.0, 4.0], [math.inf, 0.0]):
+            weight.grad = torch.tensor(gradient)
+            norm.add(trainer, module, optimizer)  # type: ignore[arg-type]
+        assert norm.take() == expected
+        assert math.isnan(norm.take())
+
+
+def test_an_optimizer_that_unscales_by_itself_shows_no_norm() -> None:
+    weight = torch.nn.Parameter(torch.zeros(2))
+    weight.grad = torch.ones(2)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    optimizer._step_supports_amp_scaling = True  # type: ignore[attr-defined]
+    norm = GradientNorm()
+    mixed = SimpleNamespace(precision_plugin=SimpleNamespace(scaler=object()))
+    norm.add(mixed, SimpleNamespace(automatic_optimization=True), optimizer)  # type: ignore[arg-type]
+    assert math.isnan(norm.take())

@@ -2,8 +2,6 @@ import csv
 import json
 import math
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +28,7 @@ from lightning_modules.seeds import derive
 from lightning_modules.settings import Settings
 from lightning_modules.train import seed_everything, steady_threads, train
 from lightning_modules.watch import Abandoned
+from tests.programs import Programs
 
 MakeConfig = Callable[..., RunConfig]
 LOUD = {"family": "mlp", "n_layers": 1, "width": 8, "norm": "batch", "dropout": 0.5}
@@ -117,7 +116,9 @@ def test_a_run_is_the_same_again_whatever_ran_before(
     assert curve(tmp_path / "one") == curve(tmp_path / "two")
 
 
-def test_a_run_is_the_same_in_another_process(make_config: MakeConfig, tmp_path: Path) -> None:
+def test_a_run_is_the_same_in_another_process(
+    make_config: MakeConfig, tmp_path: Path, programs: Programs
+) -> None:
     config = make_config(model=LOUD, schedule={"name": "cosine"})
     train(config, tmp_path / "here")
     code = f"""
@@ -126,7 +127,8 @@ from lightning_modules.config import RunConfig
 from lightning_modules.train import train
 train(RunConfig.model_validate({config.plain()!r}), Path({str(tmp_path / "there")!r}))
 """
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    with programs.start(folder=tmp_path, code=code) as process:
+        assert process.wait() == 0, process.err
     assert equal(weights(tmp_path / "here"), weights(tmp_path / "there"))
     assert curve(tmp_path / "here") == curve(tmp_path / "there")
 

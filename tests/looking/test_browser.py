@@ -79,7 +79,11 @@ def look(browser, board: Dashboard) -> Iterator[Look]:
         )
         opened.append((context, watched := Watched(context.new_page(), board.address)))
         watched.page.goto(board.address + path, wait_until="load")
-        watched.page.wait_for_selector(wait)
+        try:
+            watched.page.wait_for_selector(wait)
+        except sync_api.TimeoutError:
+            keep(watched.page, "missing")
+            raise
         watched.page.wait_for_timeout(SETTLED_MS)
         return watched.page
 
@@ -151,6 +155,15 @@ def test_the_note_names_the_best_and_links_to_it(look: Look, hundred: StudyFolde
     assert link.get_attribute("href").endswith(f"numbers={best['study']['trial']}")
     assert page.locator("table tr").count() == 11
     keep(page, "note")
+
+
+def test_optunas_page_of_a_trial_shows_its_pictures(look: Look, hundred: StudyFolder) -> None:
+    best = json.loads(hundred.best_config.read_text())["study"]["trial"]
+    page = look(f"/dashboard/studies/1/trials?numbers={best}", wait="img[src*='/artifacts/']")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('img')].every(image => image.naturalWidth > 100)"
+    )
+    keep(page, "optuna-trial")
 
 
 def test_a_study_with_conditional_parameters_draws_its_parallel_coordinates(look: Look) -> None:

@@ -24,7 +24,7 @@ def page(hundred: StudyFolder) -> Page:
     began = time.process_time()
     html = render(hundred)
     took = time.process_time() - began
-    assert took < 15, f"{took:.1f} s; the machine may be slow, the report is not to be"
+    assert took < 6, f"{took:.1f} s; the machine may be slow, the report is not to be"
     assert len(html.encode()) < 6_000_000
     return Page(html)
 

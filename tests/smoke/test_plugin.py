@@ -1,11 +1,11 @@
 """A LightningModule and a LightningDataModule as tutorials write them, unchanged."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import Programs
 
 pytestmark = [pytest.mark.smoke, pytest.mark.slow]
 
@@ -142,17 +142,12 @@ def test_without_its_plugin_the_record_names_what_is_missing(folder: Path, cli) 
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_script_gets_the_same_values_from_the_classes(folder: Path, workers: int) -> None:
-    (folder / "script.py").write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, "script.py", str(workers)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    value, family, source = done.stdout.split()
+def test_a_script_gets_the_same_values_from_the_classes(
+    folder: Path, workers: int, programs: Programs
+) -> None:
+    with programs.start(workers, folder=folder, code=SCRIPT) as script:
+        assert script.wait() == 0, script.err
+        value, family, source = script.out.split()
     assert (family, source) == ("LitNet", "IrisData")
     by_command = records(folder)
     by_script = records(folder, "children" if workers else "script")

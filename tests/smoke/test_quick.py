@@ -2,12 +2,16 @@
 
 import csv
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+
+from tests.programs import Said
 
 pytestmark = [pytest.mark.smoke, pytest.mark.slow]
 
@@ -39,6 +43,20 @@ class Study:
         return self.folder / "results" / self.name / "best_config.json"
 
 
+def interpreted(*arguments: str, folder: Path) -> Said:
+    """Run ``hpo`` in an interpreter of its own, from nothing, as a shell does."""
+    program = "from hpo.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::FutureWarning", "-c", program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
 def write_table(path: Path) -> list[list[str]]:
     """Write numbers with gaps, a category, and classes that follow from them."""
     random = np.random.default_rng(0)
@@ -67,7 +85,8 @@ def study(request, tmp_path_factory, cli_process) -> Study:
     else:
         (folder / "table.yaml").write_text(TABLE)
         rows = write_table(folder / "my table.csv")
-    said = cli_process("run", f"{name}.yaml", "--workers", "1", folder=folder)
+    typed = cli_process if name == "digits" else interpreted
+    said = typed("run", f"{name}.yaml", "--workers", "1", folder=folder)
     assert said.code == 0, said.err
     assert said.out == f"results/{name}/best_config.json\n"
     assert not set("\r\x1b") & set(said.out + said.err)

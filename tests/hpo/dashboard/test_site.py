@@ -260,6 +260,18 @@ def test_a_taken_port_is_said_and_nothing_stays_open(results: Path) -> None:
             Dashboard(results, options=Options(port=port))
 
 
+@pytest.mark.parametrize("host", ["203.0.113.9", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_said(results: Path, host: str) -> None:
+    options = Options(host=host, token="t" * 20, tensorboard=False)
+    with pytest.raises(EnvironmentFault, match=rf"^--host: '{host}' is no address of this machine"):
+        Dashboard(results, options=options)
+
+
+def test_a_database_out_of_reach_is_said(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match=r"^mysql://h/x: .*; check --storage$"):
+        Dashboard(tmp_path, storage="mysql://u:secret@h/x")
+
+
 def test_others_look_only_with_a_token(results: Path, ask) -> None:
     with pytest.raises(UsageError, match=r"'0\.0\.0\.0': others could look without a token; set"):
         Dashboard(results, options=Options(host="0.0.0.0"))
@@ -281,6 +293,13 @@ def test_without_tensorboard_nothing_points_to_it(results: Path, ask) -> None:
         board.close()
     with pytest.raises(ConnectionRefusedError):
         ask(board)
+
+
+def test_the_first_page_waits_for_no_library_that_it_does_not_need() -> None:
+    heavy = ["torch", "pytorch_lightning", "tensorboard", "sklearn", "plotly", "optuna_dashboard"]
+    program = f"import sys, hpo.dashboard; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("[]\n", 0)
 
 
 def test_the_command_serves_until_ctrl_c(results: Path, ask) -> None:

@@ -18,7 +18,7 @@ def test_a_metric_that_is_no_share_leaves_no_interval(trial) -> None:
     records = [trial(0, 0.9), trial(1, 0.8)]
     found = top(records, "maximize", "f1", best=records[0])
     assert [one.within_noise for one in found.contenders] == [None, None]
-    assert "hpo evaluate --seeds 5" in found.sentence
+    assert "is not known: fresh seeds would tell" in found.sentence
 
 
 def test_folds_tell_trials_apart_by_their_paired_differences(trial) -> None:

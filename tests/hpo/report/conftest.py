@@ -34,7 +34,8 @@ def write_study(tmp_path: Path) -> MakeStudy:
     ) -> StudyFolder:
         folder = StudyFolder(tmp_path / "results" / name)
         folder.path.mkdir(parents=True)
-        values = {"name": name, **SPACE, **sections}
+        given = {"name": name, **SPACE, **sections}
+        values = {key: value for key, value in given.items() if value is not None}
         folder.study_file.write_text(dump_yaml(values), encoding="utf-8")
         for record in records:
             place = folder.trial(record.number)

@@ -7,7 +7,7 @@ import pytest
 
 from hpo.errors import UsageError
 from hpo.report import render, write_report
-from hpo.report.page import policy
+from hpo.report.page import inside_script, policy
 from tests.hpo.report.reading import Page
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'<b>"
@@ -171,6 +171,25 @@ def test_a_family_of_a_plugin_that_is_not_loaded_has_a_page(trial, write_study) 
     assert "its own" in page.text
 
 
+def test_an_imported_study_is_looked_at_and_not_to_be_trained(trial, write_study) -> None:
+    def bare(number: int):
+        params = {"x": number / 20, "k": "ab"[number % 2]}
+        made = trial(number, 1 - number / 20)
+        return made.model_copy(update={"config": {}, "params": params, "notes": []})
+
+    parameters = {
+        "x": {"low": 0.0, "high": 1.0, "log": False, "step": None, "whole": False},
+        "k": {"choices": ["a", "b"]},
+    }
+    told = {"study": "old", "metric": "value", "direction": "minimize", "parameters": parameters}
+    none = dict.fromkeys(("task", "data", "model", "optimizer", "trainer", "objective"))
+    records = [bare(n) for n in range(20)]
+    page = Page(render(write_study(records, imported=told, **none)))
+    assert "Use trial 19, x=0.95 k=b" in page.text
+    assert {row["parameter"] for row in page.table("importance.csv")} >= {"x", "k"}
+    assert not re.search("hpo (train|evaluate|verify)", page.text)
+
+
 def test_values_of_any_size_are_strict_json(trial, write_study) -> None:
     html = render(write_study([trial(0, 0.5), trial(1, 1e300), trial(2, -1e300)]))
     assert "NaN" not in Page(html).scripts[0]
@@ -196,3 +215,9 @@ def test_a_policy_names_each_script_by_its_hash() -> None:
     assert policy("a").count("sha256-") == 1
     assert policy("a", "b").count("sha256-") == 2
     assert policy("a") != policy("b")
+
+
+def test_values_inside_of_a_script_cannot_end_it() -> None:
+    text = inside_script({"a": "</script><!-- & \u2028"})
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == {"a": "</script><!-- & \u2028"}

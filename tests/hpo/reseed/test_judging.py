@@ -26,6 +26,11 @@ def test_another_ranking_is_told_with_both_means(judge_values) -> None:
     assert record.why.endswith("; trial 3, the best of the search with 0.9700, has 0.9300")
 
 
+def test_a_config_that_could_be_as_good_is_named(judge_values) -> None:
+    record = judge_values({7: GOOD, 3: [0.94, 0.935, 0.95], 0: POOR})
+    assert record.why.endswith("; these seeds cannot tell it from trial 3")
+
+
 def test_a_default_that_nothing_beats_is_chosen_and_the_gain_is_what_the_others_lose(
     judge_values,
 ) -> None:

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from hpo.best import BestConfig
 from hpo.evaluations import Evaluation, Opening
 from hpo.listing import curve, differing, list_studies, top_trials
+from hpo.order import About
 from hpo.retrain import Retrained
 from hpo.spec import load_study, shipped_studies
 from hpo.terminal.tables import (
@@ -72,6 +73,19 @@ def test_a_study_is_a_row(finished) -> None:
     shown = dict(zip(headings, row, strict=True))
     assert (shown["study"], shown["✓"], shown["✂"], shown["✗"]) == ("tiny", "3", "3", "1")
     assert shown["metric"] == "accuracy ↑"
+
+
+def test_what_people_say_of_a_study_gives_way_to_its_numbers(finished) -> None:
+    about = About(tags=["paper"], note="a note that is longer than the terminal\nis wide")
+    lines = list_studies(finished.results)
+    for width in (80, 100):
+        headings, (row,) = study_rows(lines, [about], width)
+        columns = zip(headings, row, strict=True)
+        assert sum(max(cell_len(a), cell_len(b)) + 2 for a, b in columns) <= width + 2
+        assert row[:-1] == study_rows(lines)[1][0]
+        assert row[-1].startswith("paper a")
+    assert study_rows(lines, [About()], 80) == study_rows(lines)
+    assert study_rows(lines, [about])[1][0][-1] == "paper a note that is longer than the terminal"
 
 
 def test_a_study_without_a_best_has_dashes(copied) -> None:

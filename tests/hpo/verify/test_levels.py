@@ -12,11 +12,12 @@ import torch
 
 from hpo.best import BestConfig
 from hpo.layout import StudyFolder
-from hpo.records import read_record
+from hpo.records import TrialRecord, read_record
 from hpo.reseed.evaluation import Ask, evaluate_seeds
 from hpo.spec import load_study
 from hpo.study import run_study
 from hpo.verify.checks import Check
+from hpo.verify.hashes import _settings
 from hpo.verify.luck import Seeds, check_luck, prediction_ends, recorded_values
 from hpo.verify.machine import MachineClass
 from hpo.verify.training import check_training
@@ -81,6 +82,32 @@ def test_one_byte_of_the_data_is_named(table: StudyFolder, made: Path) -> None:
     assert (first.name, done.exit_code) == ("data", 4)
     assert first.what.startswith("data_sha256: ")
     assert verify_best(table.path).exit_code == 0  # the study's own table is as it was
+
+
+def test_a_study_that_went_on_under_another_name_on_data_of_another_name(
+    table: StudyFolder,
+) -> None:
+    place = table.path.parent.parent
+    (place / "rows.csv").rename(place / "same-rows.csv")
+    table.path.rename(table.path.with_name("renamed"))
+    folder = StudyFolder(table.path.with_name("renamed"))
+    there = f"data.path={place / 'same-rows.csv'}"
+    spec = load_study(folder.study_file, [there, "name=renamed", "budget.trials=4"])
+    run_study(spec, folder.path.parent)
+    assert best_of(folder).study["name"] == "renamed"
+    for trial in folder.trial_folders():  # whichever is the best one
+        record = read_record(trial / "result.json", TrialRecord)
+        if record.has_rank:
+            (outcome,) = {check.outcome for check in settings_of(folder, record)}
+            assert outcome == "equal"
+    trial = folder.trial(best_of(folder).study["trial"])  # maybe of before, maybe of since then
+    rewrite(trial / "result.json", lambda record: record.update(study="table"))
+    assert verify_best(folder.path, sets=[there]).exit_code == 0
+
+
+def settings_of(folder: StudyFolder, record: TrialRecord) -> list[Check]:
+    best = best_of(folder).model_copy(update={"config": record.config})
+    return list(_settings(best, folder, record))
 
 
 def test_data_that_are_gone_are_asked_for(table: StudyFolder, made: Path) -> None:

@@ -1,8 +1,6 @@
 import io
 import json
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from lightning_modules.data.config import HuggingFaceConfig
 from lightning_modules.data.huggingface import load_huggingface
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.errors import DataError
+from tests.programs import ROOT, Programs
 
 pa = pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.skipif(find_spec("datasets") is None, reason="needs the extra huggingface")
@@ -265,7 +264,7 @@ def test_without_the_extra_its_name_is_said(saved: Path, monkeypatch: pytest.Mon
 
 
 def test_nothing_is_written_to_the_home_folder_or_beside_the_data(
-    saved: Path, tmp_path: Path
+    saved: Path, tmp_path: Path, programs: Programs
 ) -> None:
     before = sorted(map(str, saved.rglob("*")))
     code = (
@@ -274,13 +273,9 @@ def test_nothing_is_written_to_the_home_folder_or_beside_the_data(
         "raw = load(C(path=sys.argv[1], target='label', image='picture', size=4, test=0.2))\n"
         "print(len(raw.x))"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code, str(saved / "whole")],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.getcwd()},
-    )
-    assert (output.stdout, output.stderr) == (f"{N}\n", "")
+    given = {**os.environ, "HOME": str(tmp_path)}
+    load = (saved / "whole",)
+    with programs.start(*load, folder=ROOT, code=code, environment=given) as process:
+        assert (process.wait(), process.out, process.err) == (0, f"{N}\n", "")
     assert list(tmp_path.rglob("*")) == []
     assert sorted(map(str, saved.rglob("*"))) == before

@@ -15,6 +15,7 @@ from lightning_modules.data.frames import Array
 from lightning_modules.data.image_preparation import ImagePreparation
 from lightning_modules.data.prepared import prepare_task
 from lightning_modules.errors import TrialFailed
+from tests.programs import Programs
 
 N_ROWS, SIZE = 400, 128
 RAW_MB = N_ROWS * 3 * SIZE * SIZE / 2**20
@@ -125,12 +126,14 @@ def noise(folder: Path) -> Path:
 
 
 @needs_proc
-def test_images_are_prepared_in_less_memory_than_they_need(tmp_path: Path) -> None:
+def test_images_are_prepared_in_less_memory_than_they_need(
+    tmp_path: Path, programs: Programs
+) -> None:
     images = noise(tmp_path / "images")
     arguments = [str(images), str(tmp_path / "cache"), str(2**20)]
-    command = [sys.executable, "-c", WATCHES + IMAGES, *arguments]
-    output = subprocess.run(command, capture_output=True, text=True, check=True)
-    peak_mb, data_sha256, *mean = output.stdout.split()
+    with programs.start(*arguments, folder=tmp_path, code=WATCHES + IMAGES) as process:
+        assert process.wait() == 0, process.err
+        peak_mb, data_sha256, *mean = process.out.split()
     plain = prepare_task(ImageFolderConfig(path=str(images), size=SIZE), task_kind="binary")
     assert data_sha256 == plain.data_sha256
     assert isinstance(plain.fitted.preparation, ImagePreparation)
