@@ -70,9 +70,8 @@ def _row(what: str, told: list[bool], wanted: float) -> Row:
 def _stand_out(noise: Noise, sampler: Any, study: int) -> dict[str, bool]:
     """Return which parameters of a simulated study stand out; those tried too rarely not at all."""
     records = _records(noise, sampler, study)
-    learned = sampler.n_startup_trials if isinstance(sampler, TpeConfig) else None
     axes = axes_of(SPACE, records)
-    found = importances(records, axes, {}, direction="maximize", learned_from=learned)
+    found = importances(records, axes, {}, direction="maximize")
     return {one.name: one.stands_out for one in found.found if one.share is not None}
 
 

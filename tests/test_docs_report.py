@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpo.advise import counsel
 from hpo.files import parse_document
-from hpo.insight import audit, importance, matrix, replay
+from hpo.insight import audit, importance, matrix
 from hpo.spec import check_document
 
 GUIDE = Path(__file__).parent.parent.joinpath("docs", "report.md").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def test_the_example_of_first_trials_is_a_study() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    assert f"{replay.SHADOWS} made-up parameters" in GUIDE
+    assert f"{importance.SHADOWS} made-up parameters" in GUIDE
     assert importance.CAUGHT == 0.01
     assert audit.TOP == 0.1
     assert f"hatched below {matrix.FEW} complete trials" in GUIDE

@@ -23,8 +23,6 @@ from hpo.seeds import SeedsRecord, read_seeds
 from hpo.words import plain_value
 from lightning_modules.task import METRICS
 
-DEFAULT_STARTUP = 10
-
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
@@ -73,19 +71,6 @@ class Material:
         """The study file's section of that name."""
         found = self.values.get("search")
         return found if isinstance(found, Mapping) else {}
-
-    @property
-    def learned_from(self) -> int | None:
-        """The number of the first trial that a model proposed; None if the sampler learns nothing.
-
-        A Gaussian process is taken for a Parzen estimator: both go back to where it was good.
-        """
-        sampler = self.search.get("sampler", {"name": "tpe"})
-        name = sampler.get("name") if isinstance(sampler, Mapping) else sampler
-        if name not in ("tpe", "gp"):
-            return None
-        given = sampler if isinstance(sampler, Mapping) else {}
-        return int(given.get("n_startup_trials", DEFAULT_STARTUP))
 
     def gain(self, value: float, than: float) -> float:
         """Return by how much a value is better than another one."""

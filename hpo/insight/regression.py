@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.insight.axes import Axis
-from hpo.insight.shadows import Floats
 from hpo.records import TrialRecord
+
+Floats = NDArray[np.float64]
 
 FEWEST_ACTIVE = 6
 """Trials that must have a parameter, with two values at least."""

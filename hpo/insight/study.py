@@ -59,9 +59,7 @@ class Insight:
     def importance(self) -> Importances:
         """Which choices matter?"""
         m = self.material
-        return importances(
-            m.records, m.axes, m.curves, direction=m.direction, learned_from=m.learned_from
-        )
+        return importances(m.records, m.axes, m.curves, direction=m.direction)
 
     @cached_property
     def edges(self) -> list[Edge]:

@@ -2,11 +2,8 @@ import math
 import random
 from typing import Any
 
-import numpy as np
-
 from hpo.insight.axes import axes_of
 from hpo.insight.importance import importances
-from hpo.insight.shadows import History, shadows
 
 SPACE: dict[str, Any] = {
     "model": {
@@ -90,32 +87,3 @@ def test_a_value_throughout_is_nothing_to_explain(trial) -> None:
     records = [trial(n, 0.5, params={"optimizer.lr": 0.1 / (n + 1)}) for n in range(20)]
     told = importances(records, axes_of(SPACE, records), {}, direction="maximize")
     assert told.telling == []
-
-
-def test_shadows_follow_what_was_good_as_the_sampler_did() -> None:
-    # The sampler goes back to where the good trials are, in its one real parameter; so does a
-    # shadow, to wherever its own values of these trials happened to be.
-    n = 40
-    points = np.linspace(0, 1, n)[:, None]
-    points[20:] = points[3]
-    good = tuple(np.array([3] if t > 3 else [], dtype=np.int64) for t in range(n))
-    bad = tuple(np.array([i for i in range(t) if i != 3], dtype=np.int64) for t in range(n))
-    history = History(points=points, levels=(0,), learned=np.arange(n) >= 20, good=good, bad=bad)
-    drawn = shadows(history, levels=0, n=50, rng=np.random.default_rng(0))
-    assert drawn.min() >= 0
-    assert drawn.max() <= 1
-    near = np.abs(drawn[20:] - drawn[3]).mean()
-    by_chance = np.abs(drawn[5:20] - drawn[3]).mean()
-    assert near < 0.9 * by_chance
-
-
-def test_shadows_of_options_are_options() -> None:
-    history = History(
-        points=np.zeros((5, 1)),
-        levels=(3,),
-        learned=np.array([False, False, True, True, True]),
-        good=tuple(np.arange(min(t, 1), dtype=np.int64) for t in range(5)),
-        bad=tuple(np.arange(1, max(t, 1), dtype=np.int64) for t in range(5)),
-    )
-    drawn = shadows(history, levels=3, n=20, rng=np.random.default_rng(0))
-    assert set(np.unique(drawn)) <= {0.0, 1.0, 2.0}
