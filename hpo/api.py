@@ -107,11 +107,23 @@ class Study:
 
     @overload
     def evaluate(
-        self, *, seeds: int, top: int = 1, test: bool = False, workers: int = 0
+        self,
+        *,
+        seeds: int,
+        top: int = 1,
+        first_seed: int = 0,
+        test: bool = False,
+        workers: int = 0,
     ) -> SeedsRecord: ...
 
     def evaluate(
-        self, *, seeds: int | None = None, top: int = 1, test: bool = False, workers: int = 0
+        self,
+        *,
+        seeds: int | None = None,
+        top: int = 1,
+        first_seed: int = 0,
+        test: bool = False,
+        workers: int = 0,
     ) -> Evaluation | SeedsRecord:
         """Measure the best trial's weights, with every metric, as ``hpo evaluate`` does.
 
@@ -119,27 +131,29 @@ class Study:
             seeds: train the best configs and the default with so many fresh seeds instead, which
                 may choose another best config; what earlier calls trained is kept.
             top: how many of the best configs.
+            first_seed: which of the seeds that all studies have in common is the first.
             test: on the test split, which nothing else touches; each such call is counted.
             workers: how many runs are trained at once, as in `run`.
 
         Raises:
             StudyError: if no trial is complete; with seeds, if it was interrupted.
             UsageError: if the checkpoint is not the one that was recorded, or a module of the
-                user's own logs no objective on that split; ``top`` or ``workers`` without seeds.
+                user's own logs no objective on that split; ``top``, ``first_seed`` or ``workers``
+                without seeds.
             RefusedError: if data or split are not those that were recorded.
             EnvironmentFault: with seeds, if the study runs, or the disk is full.
         """
         if seeds is None:
             from hpo.evaluate import evaluate_study
 
-            if (top, workers) != (1, 0):
+            if (top, first_seed, workers) != (1, 0, 0):
                 raise UsageError("top", "goes with fresh seeds", "give seeds=5 too")
             return evaluate_study(self.folder, test=test)
         from hpo.reseed.evaluation import Ask, evaluate_seeds
 
         if workers:
             self._reach_children()
-        ask = Ask(top=top, seeds=seeds, test=test)
+        ask = Ask(top=top, seeds=seeds, test=test, first=first_seed)
         done = evaluate_seeds(self.folder, ask, workers=workers)
         if done.record is None:
             what = f"interrupted: {done.ended} of {done.total} runs are kept"

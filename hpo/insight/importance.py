@@ -8,8 +8,8 @@ control are shadows in the parameter's place: made-up parameters of its kind, dr
 exists. Intervals are those of a bootstrap over the trials (Efron, 1979).
 
 A sampler that learns goes back to where it was good, in every parameter, so one without effect goes
-along with those that have one. As all are regressed at once, that is no more than chance gives an even
-shadow: `benchmarks.honesty` measures it, on studies by TPE too.
+along with those that have one. As all are regressed at once, that is no more than chance gives an
+even shadow: `benchmarks.honesty` measures it, on studies by TPE too.
 """
 
 import hashlib

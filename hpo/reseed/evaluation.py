@@ -58,11 +58,13 @@ class Reseeded:
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What to evaluate: how many of the best configs, with how many seeds."""
+    """What to evaluate: how many of the best configs, with how many seeds, and from which on."""
 
     top: int = 1
     seeds: int = 5
     test: bool = False
+    first: int = 0
+    """Which of the seeds that all studies have in common is the first."""
 
     def refuse(self) -> None:
         """Check the numbers.
@@ -151,7 +153,7 @@ def _evaluate(
         folder,
         read_trials(folder),
         direction=best.metric["direction"],
-        asked=(ask.top, ask.seeds),
+        asked=(ask.top, ask.seeds, ask.first),
         before=before,
         overrides=overrides,
     )

@@ -1,6 +1,5 @@
 """Which configs are trained with which seeds, and what of it has been done already."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +88,7 @@ def plan_runs(
     records: Sequence[TrialRecord],
     *,
     direction: str,
-    asked: tuple[int, int],
+    asked: tuple[int, int, int],
     before: SeedsRecord | None,
     overrides: Sequence[str] = (),
 ) -> Plan:
@@ -99,15 +98,16 @@ def plan_runs(
         folder: of the study.
         records: of its trials.
         direction: ``maximize`` or ``minimize``.
-        asked: how many of the best configs, with how many seeds.
+        asked: how many of the best configs, with how many seeds, and which seed is the first.
         before: the last evaluation: its seeds all stay, and so does the config that it chose.
         overrides: where the data are.
 
     Raises:
         StudyError: if no trial is complete.
-        UsageError: if an override changes more than the place of the data.
+        UsageError: if an override changes more than the place of the data, or the evaluation
+            before had other seeds.
     """
-    top, n_seeds = asked
+    top, n_seeds, first = asked
     complete = [record for record in ranked(records, direction) if record.has_rank]
     if not complete:
         raise StudyError(folder.name, "no trial is complete", f"hpo run {folder.study_file}")
@@ -126,8 +126,10 @@ def plan_runs(
         )
         for record in chosen
     ]
-    study_seed = _study_seed(folder)
-    seeds = fresh_seeds(study_seed, n_seeds, taken={record.seed for record in records})
+    seeds = fresh_seeds(n_seeds, taken={record.seed for record in records}, first=first)
+    if before is not None and not set(before.seeds) <= set(seeds):
+        hint = "give the same number as then, or evaluate a copy of the study"
+        raise UsageError("--first-seed", f"{folder.name} was evaluated with other seeds", hint)
     return Plan(
         candidates=candidates,
         seeds=seeds,
@@ -135,16 +137,20 @@ def plan_runs(
     )
 
 
-def fresh_seeds(study_seed: int, n: int, *, taken: set[int]) -> list[int]:
-    """Return ``n`` seeds that follow from the study's, none of which a trial has had.
+def fresh_seeds(n: int, *, taken: set[int], first: int = 0) -> list[int]:
+    """Return ``n`` seeds, none of which a trial has had.
 
-    >>> fresh_seeds(0, 2, taken=set()) == fresh_seeds(0, 3, taken=set())[:2]
+    They are the same for all studies, so that studies can be compared seed by seed.
+
+    >>> fresh_seeds(2, taken=set()) == fresh_seeds(3, taken=set())[:2]
+    True
+    >>> fresh_seeds(2, taken=set(), first=1) == fresh_seeds(3, taken=set())[1:]
     True
     """
     seeds: list[int] = []
-    index = 0
+    index = first
     while len(seeds) < n:
-        seed = derive(study_seed, "evaluate", index)
+        seed = derive("evaluate", index)
         if seed not in taken and seed not in seeds:
             seeds.append(seed)
         index += 1
@@ -186,11 +192,6 @@ def _but_place(config: RunConfig) -> dict[str, Any]:
     plain = config.portable()
     data = {name: value for name, value in plain["data"].items() if name != "path"}
     return {**plain, "data": data}
-
-
-def _study_seed(folder: StudyFolder) -> int:
-    values = json.loads(folder.best_config.read_text(encoding="utf-8"))
-    return int(values["seeds"]["study"])
 
 
 def _run(folder: StudyFolder, candidate: Candidate, seed: int) -> Run:

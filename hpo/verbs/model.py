@@ -55,6 +55,10 @@ def evaluate(
         int | None,
         typer.Option(metavar="K", help="With --seeds: of the K best configs, which is best."),
     ] = None,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="With --seeds: other seeds, from this one on; default 0."),
+    ] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test split; counted.")] = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Runs at once, as in hpo run; 0: this process.")
@@ -65,7 +69,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a study's best checkpoint; with --seeds, whether it was luck."""
-    for option, given in (("--top", top), ("--workers", workers)):
+    for option, given in (("--top", top), ("--first-seed", first_seed), ("--workers", workers)):
         if seeds is None and given is not None:
             raise UsageError(option, "goes with fresh seeds", f"hpo evaluate {study} --seeds 5")
     say("loading torch…")
@@ -76,7 +80,7 @@ def evaluate(
         from hpo.reseed.evaluation import Ask
         from hpo.terminal.seeding import Call, evaluate_in_terminal
 
-        ask = Ask(top=1 if top is None else top, seeds=seeds, test=test)
+        ask = Ask(top=1 if top is None else top, seeds=seeds, test=test, first=first_seed or 0)
         call = Call(
             workers=workers,
             overrides=overrides,

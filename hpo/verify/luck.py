@@ -46,7 +46,7 @@ def check_luck(best: BestConfig, file: Path, plan: Seeds) -> Check:
     values = dict(plan.kept)
     failed: list[str] = []
     own = {int(best.seeds["trial"])}
-    for seed in fresh_seeds(int(best.seeds["study"]), plan.n, taken=own):
+    for seed in fresh_seeds(plan.n, taken=own):
         count = len(values) + len(failed)
         if seed in values or count >= plan.n:
             continue

@@ -116,6 +116,8 @@ def test_what_was_trained_is_not_trained_again_and_more_seeds_extend_it(again) -
     assert {run.seed for run in more.ended} == {record.seeds[2]}
     assert [config.runs[:2] for config in record.configs] == [c.runs for c in before.configs]
     assert evaluate_seeds(again, Ask(top=1, seeds=1)).record.seeds == record.seeds
+    with pytest.raises(UsageError, match=r"--first-seed: .* evaluated with other seeds; give the"):
+        evaluate_seeds(again, Ask(top=2, seeds=2, first=100))
 
 
 def test_a_run_whose_weights_are_not_those_recorded_is_trained_again(again) -> None:

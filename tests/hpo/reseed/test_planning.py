@@ -27,11 +27,11 @@ def left(run: Run, **fields: object) -> None:
     write_json(run.folder / "result.json", {**record, **fields})
 
 
-def test_seeds_follow_from_the_study_s_and_no_trial_has_had_them() -> None:
-    first, second, third = fresh_seeds(0, 3, taken=set())
-    assert fresh_seeds(0, 2, taken={first}) == [second, third]
-    assert fresh_seeds(1, 1, taken=set()) != [first]
-    assert len(set(fresh_seeds(0, 50, taken=set()))) == 50
+def test_seeds_are_those_of_every_study_less_those_that_a_trial_has_had() -> None:
+    first, second, third = fresh_seeds(3, taken=set())
+    assert fresh_seeds(2, taken={first}) == [second, third]
+    assert fresh_seeds(2, taken=set(), first=1) == [second, third]
+    assert len(set(fresh_seeds(50, taken=set()))) == 50
 
 
 def test_a_run_that_failed_by_chance_of_the_machine_is_not_done(run: Run) -> None:
