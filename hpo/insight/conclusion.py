@@ -69,7 +69,7 @@ def _gained(material: Material, gain: Gain) -> str:
     if gain.gained == 0:
         return f"Tuning gained nothing over the default config ({number(gain.default)})."
     told = "better" if gain.gained > 0 else "worse"
-    text = f"It is {abs(gain.gained):.4g} {told} than the default config ({number(gain.default)}"
+    text = f"It is {abs(gain.gained):.4g} {told} than the default config ({number(gain.against)}"
     if gain.span is None:
         return f"{text}); {gain.basis}."
     text += f"; 95 % interval {gain.span.low:+.4g} to {gain.span.high:+.4g}, {gain.basis})"

@@ -39,8 +39,10 @@ class Gain:
     trial: int | None
     gained: float | None
     """By how much the best is better than the default: over seeds if they are known."""
+    against: float | None
+    """The default's value that this is told against: its mean over seeds if they are known."""
     span: Span | None
-    """The 95 % interval of that."""
+    """The 95 % interval of the gain."""
     basis: str
     """What the interval rests on, in words; or why there is none."""
     idle: float | None
@@ -68,8 +70,11 @@ def gain(
     gained = None if value is None or base is None else sign * (value - base)
     span, basis = _span(records, metric, sign, trial, seeds)
     seeded = seeds.gain if seeds is not None and seeds.chosen == trial else None
-    if seeded is not None and base is not None:
+    against = base
+    if seeds is not None and seeded is not None and base is not None:
         gained = sign * seeded.mean
+        over = seeds.default.interval if seeds.default else None
+        against = over.mean if over else base
     half = [step.value for step in steps if step.epochs <= spent / 2]
     return Gain(
         steps=tuple(steps),
@@ -79,6 +84,7 @@ def gain(
         best=value,
         trial=trial,
         gained=gained,
+        against=against,
         span=span,
         basis=basis,
         idle=1 - steps[-1].epochs / spent if steps and spent else None,

@@ -95,10 +95,14 @@ def luck(seeds: SeedsRecord | None, direction: str) -> Luck:
         better = "better than the default by" if low > 0 else "against the default"
         parts.append(f"{better} {sign * gain.mean:+.4g} [{low:+.4g}, {high:+.4g}], paired")
         parts.append("real, not luck" if low > 0 else "this may be luck")
+    tested = seeds.gain_test
+    if tested is not None and tested.low is not None and tested.high is not None:
+        low, high = sorted((sign * tested.low, sign * tested.high))
+        parts.append(f"on the test split {sign * tested.mean:+.4g} [{low:+.4g}, {high:+.4g}]")
     if seeds.optimism is not None:
         was = sign * seeds.optimism.mean
         told = "optimistic" if was > 0 else "pessimistic"
-        parts.append(f"the search value was {abs(was):.2g} {told}")
+        parts.append(f"the search value was {abs(was):.2g} {told}" if was else "as the search said")
     return Luck(record=seeds, sentence="; ".join(parts) + "." if parts else "Every seed failed.")
 
 

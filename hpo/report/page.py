@@ -164,7 +164,7 @@ def _facts(insight: Insight) -> list[Fact]:
     sign = arrow(material.direction)
     facts = [Fact(name=f"{material.metric} {sign}", value=number(best.value if best else None))]
     if found.gained is not None:
-        note = f"default {number(found.default)}"
+        note = f"default {number(found.against)}"
         facts.append(Fact(name="over the default", value=f"{found.gained:+.3g}", note=note))
     facts.append(Fact(name="trials", value=f"{len(material.records):,}"))
     if insight.audit.saved:

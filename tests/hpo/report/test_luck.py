@@ -39,7 +39,7 @@ def seeded(trial, write_study):
     best = {"study": {"trial": 1}, "metric": {"name": "accuracy", "direction": "maximize"}}
     write_json(folder.best_config, best)
     folder.evaluation.mkdir()
-    one, other = [0.79, 0.80, 0.81], [0.50, 0.52, 0.48]
+    one, other = [0.79, 0.80, 0.81], [0.50, 0.53, 0.50]
     record = SeedsRecord.model_validate(
         {
             "study": "tiny",
@@ -54,7 +54,7 @@ def seeded(trial, write_study):
             "chosen": 1,
             "why": "trial 1 has the best mean",
             "gain": paired(one, other),
-            "gain_test": None,
+            "gain_test": paired([0.8, 0.81, 0.79], [0.6, 0.6, 0.6]),
             "worth": mean_interval(one),
             "optimism": mean_interval([0.01, 0.0, -0.01]),
             "as_of_utc": "2026-11-21T00:00:00Z",
@@ -71,9 +71,11 @@ def test_the_config_that_seeds_chose_is_the_one_to_use(seeded) -> None:
     assert insight.material.best.number == 1
     assert insight.conclusion.best.startswith("Use trial 1")
     assert "over 3 seeds" in insight.conclusion.best
-    assert insight.gain.gained == pytest.approx(0.3)
+    assert insight.gain.gained == pytest.approx(0.29)
     assert insight.gain.span is not None
+    assert "0.29 better than the default config (0.5100; 95 %" in insight.conclusion.gained
     assert "3 paired seeds" in insight.conclusion.gained
+    assert "on the test split +0.2 [+0.1752, +0.2248]" in insight.luck.sentence
     assert "real, not luck" in insight.luck.sentence
 
 
@@ -85,7 +87,7 @@ def test_every_seed_is_in_the_figure_and_its_data(seeded) -> None:
     assert [row["failed"] for row in rows if row["failed"]] == [EVIL]
     traces = page.figures["s1-luck-0"]["data"]
     drawn = [x for trace in traces if trace["name"] == "a seed" for x in trace["x"]]
-    assert sorted(drawn) == [0.48, 0.5, 0.52, 0.7, 0.72, 0.79, 0.8, 0.81]
+    assert sorted(drawn) == [0.5, 0.5, 0.53, 0.7, 0.72, 0.79, 0.8, 0.81]
     assert "trial 1 has the best mean" in page.text
 
 
