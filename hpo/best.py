@@ -74,7 +74,7 @@ class BestConfig(BaseModel):
     environment: EnvironmentSection
     expect: ExpectSection
     reproduce: ReproduceSection
-    verified: VerifiedSection | None
+    verified: VerifiedSection | None = None
     """The stamp of the last verification; it is part of no hash."""
     null_because: dict[str, str]
     """Why each null outside of ``config`` is null, by its dotted path."""
@@ -142,7 +142,7 @@ class BestWriter:
         now = self._previous()
         file = hashlib.sha256(self.folder.study_file.read_bytes()).hexdigest()
         known = None if now is None else (now.study["trials"], now.study["file"]["sha256"])
-        if now is None or now.study["still_running"] or known != (_counts(records), file):
+        if now is None or now.study.get("still_running") or known != (_counts(records), file):
             self.write(records, time_s=time_s, running=False)
 
     def _chosen(self, records: Sequence[TrialRecord]) -> TrialRecord | None:

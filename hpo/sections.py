@@ -1,7 +1,8 @@
 """The sections of ``best_config.json``, key by key: what a reader may rely on.
 
 Each is a dictionary as JSON has it. Our keys are held to their types; keys that this version does
-not know are kept as they are.
+not know are kept as they are. Those that need not be there are written always, or where their
+docstring says so; files that were written before they were thought of lack them.
 """
 
 from collections.abc import Mapping
@@ -148,7 +149,7 @@ class StudySection(TypedDict):
     pruner: NamedSection
     file: StudyFileSection
     trials: Counts
-    still_running: bool
+    still_running: NotRequired[bool]
     """Whether the study ran on when this was written; then tallies may be a second old."""
     budget: BudgetSection
 
@@ -160,7 +161,7 @@ class LatencySection(TypedDict):
     batch: int
     p50: float
     threads: int
-    by_batch: dict[str, float]
+    by_batch: NotRequired[dict[str, float]]
     """The same of batches, by their rows."""
 
 
@@ -178,7 +179,7 @@ class TrainingSection(TypedDict):
     cohort: Plain | None
     n_parameters: Count
     size_bytes: Count
-    flops: Count | None
+    flops: NotRequired[Count | None]
     """Floating-point operations of one row's way forward."""
     latency_ms: LatencySection | None
 
@@ -234,7 +235,7 @@ class EnvironmentSection(TypedDict):
     python: str
     platform: str
     cpu: str | None
-    cpu_features: list[str] | None
+    cpu_features: NotRequired[list[str] | None]
     """The instructions by which kernels are chosen; the order of a sum may depend on them."""
     threads: int
     device: str
@@ -257,7 +258,7 @@ class ReproduceSection(TypedDict):
     """The commands, as typed in the study's folder."""
 
     train: str
-    verify: str
+    verify: NotRequired[str]
 
 
 @with_config(KEYS)

@@ -28,7 +28,7 @@ class MachineClass:
         return cls(
             platform=environment["platform"],
             cpu=environment["cpu"],
-            features=tuple(environment["cpu_features"] or ()),
+            features=tuple(environment.get("cpu_features") or ()),
             device=environment["device"],
             threads=environment["threads"],
             packages={k: v for k, v in environment["packages"].items() if k in COMPUTING},
