@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from hpo.best import BestWriter, best_of
+from hpo.best import best_of
+from hpo.best_writer import BestWriter
 from hpo.figures.learning import course_of, learning_figure
 from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder

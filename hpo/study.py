@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hpo.best import BestConfig, BestWriter, best_of
+from hpo.best import BestConfig, best_of
+from hpo.best_writer import BestWriter
 from hpo.budget import most_validations, scheduler_of, trial_limits
 from hpo.children import Children
 from hpo.devices import gpus_for, refuse_processes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from hpo.best import BestWriter
+from hpo.best_writer import BestWriter
 from hpo.files import make_folder
 from hpo.layout import StudyFolder
 from hpo.outcomes import Attempt, misfit_record, trained_record, twin_record

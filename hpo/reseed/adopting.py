@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from hpo.best import BestConfig, BestWriter, describe_config
+from hpo.best import BestConfig, describe_config
+from hpo.best_writer import BestWriter
 from hpo.folder import time_used
 from hpo.layout import StudyFolder
 from hpo.records import read_record, read_trials

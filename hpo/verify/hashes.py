@@ -192,7 +192,8 @@ def _best_of_all(best: BestConfig, folder: StudyFolder) -> Iterator[Check]:
         what = f"trial {first.number} is better: {first.value!r} against {best.metric['value']!r}"
         yield differs(0, "best trial", what, "run the study again: it finds its best trial")
         return
-    behind = running or best.study.get("still_running", False)  # of one that was killed, tallies lack
+    # The tallies of one that was killed are a second old.
+    behind = running or best.study.get("still_running", False)
     wrong = None if behind else _first_difference(_tallied(records), best.model_dump(mode="json"))
     if wrong is not None:
         path, recorded, claimed = wrong

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from hpo.best import BestConfig, BestWriter
+from hpo.best import BestConfig
+from hpo.best_writer import BestWriter
 from hpo.folder import create_folder
 from hpo.layout import StudyFolder
 from hpo.reasons import reasons_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpo.best import BestWriter
+from hpo.best_writer import BestWriter
 from hpo.files import make_folder, write_json, write_text
 from hpo.layout import StudyFolder
 from hpo.listing import load_best
