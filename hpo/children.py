@@ -14,13 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from hpo.devices import VISIBLE, least_loaded
+from hpo.forked import Forked
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from hpo.records import Reason
 from lightning_modules.result import Command, Listener, Validation
@@ -35,19 +33,11 @@ PRIVATE = ("HPO_STORAGE",)
 """Variables that no child inherits: only the supervisor opens the storage, by its password."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Process:
-    """A process and our end of its pipe."""
-
-    process: BaseProcess
-    pipe: Connection
-
-
 @dataclass(kw_only=True)
 class _Child:
     """The processes of an order; the first one reports and is answered, all say if they fail."""
 
-    processes: list[_Process]
+    processes: list[Forked]
     listener: Listener | None
     devices: list[str]
     room: str | None
@@ -86,15 +76,15 @@ class Children:
         A child that dies is reported as a mistake: nothing that the study file asks for may do it.
         """
         child = self._fork(_probe_main, order.model_dump_json())
-        ready = wait([child.pipe, child.process.sentinel])
+        ready = wait(child.sources())
         try:
             text = child.pipe.recv_bytes() if child.pipe in ready else None
         except EOFError:
             text = None
-        child.process.join()
+        child.join()
         child.pipe.close()
         if text is None:
-            _, what = cause_of_death(child.process.exitcode)
+            _, what = cause_of_death(child.exitcode)
             mistake = ("", f"one batch of a default config ended its process: {what}", "")
             return ProbeEnd(probes=[], data={}, mistake=mistake)
         return ProbeEnd.model_validate_json(text)
@@ -119,11 +109,11 @@ class Children:
         ended: list[TrialEnd] = []
         while not ended and self._children:
             running = [one for child in self._children.values() for one in child.processes]
-            sources = [source for one in running for source in (one.pipe, one.process.sentinel)]
+            sources = [source for one in running for source in one.sources()]
             ready = wait(sources, max(deadline - time.monotonic(), 0.0))
             for number, child in list(self._children.items()):
                 for one in list(child.processes):
-                    if one.pipe in ready or one.process.sentinel in ready:
+                    if one.lost or any(source in ready for source in one.sources()):
                         end = self._heard(number, child, one)
                         if end is not None:
                             ended.append(end)
@@ -145,24 +135,24 @@ class Children:
 
     def resident_bytes(self, number: int) -> int:
         """Return the resident size of an order's processes and their own children."""
-        return sum(_resident_bytes(one.process) for one in self._children[number].processes)
+        return sum(one.resident_bytes() for one in self._children[number].processes)
 
     def close(self) -> None:
         """End everything that still runs."""
         for number in list(self._children):
             self.kill(number)
 
-    def _fork(self, main: Callable[[str, Connection], None], order: str) -> _Process:
+    def _fork(self, main: Callable[[str, Connection], None], order: str) -> Forked:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(order, theirs), daemon=False)
         with _without_main(), _without_private():
             process.start()
         theirs.close()
-        return _Process(process=process, pipe=ours)
+        return Forked(process, ours)
 
-    def _heard(self, number: int, child: _Child, one: _Process) -> TrialEnd | None:
+    def _heard(self, number: int, child: _Child, one: Forked) -> TrialEnd | None:
         """Take one message of a child's process, or its death."""
-        message = _message(one)
+        message = one.message()
         if message is None:
             return self._ended(number, child, one, None)
         if "end" in message:
@@ -174,7 +164,7 @@ class Children:
         return None
 
     def _ended(
-        self, number: int, child: _Child, one: _Process, end: TrialEnd | None
+        self, number: int, child: _Child, one: Forked, end: TrialEnd | None
     ) -> TrialEnd | None:
         """Make the end of one process that of its child, unless it only followed, and ended well.
 
@@ -185,8 +175,8 @@ class Children:
             end: what it said; None if it died.
         """
         if end is None:
-            one.process.join(1.0)
-            if one is not child.processes[0] and one.process.exitcode == 0:
+            one.join(1.0)
+            if one is not child.processes[0] and one.exitcode == 0:
                 child.processes.remove(one)
                 one.pipe.close()
                 return None
@@ -199,28 +189,16 @@ class Children:
     def _reap(self, child: _Child, *, gently: bool = False) -> None:
         for one in child.processes:
             if gently:
-                one.process.join(5.0)
-            if one.process.is_alive():
-                _kill_family(one.process)
-            one.process.join()
+                one.join(5.0)
+            if one.lives():
+                one.kill()
+            one.join()
             one.pipe.close()
         if child.room is not None:
             shutil.rmtree(child.room, ignore_errors=True)
 
 
-def _message(one: _Process) -> dict[str, Any] | None:
-    """Return what a process said, empty if nothing; None if it is dead and has said all."""
-    alive = one.process.is_alive()
-    try:
-        if one.pipe.poll():
-            said: dict[str, Any] = json.loads(one.pipe.recv_bytes())
-            return said
-    except (EOFError, OSError):
-        return None
-    return {} if alive else None
-
-
-def _cause(number: int, child: _Child, one: _Process, end: TrialEnd | None) -> TrialEnd:
+def _cause(number: int, child: _Child, one: Forked, end: TrialEnd | None) -> TrialEnd:
     """Return why the processes of an order failed: the failure or death that came first.
 
     The others fail because it is gone, a moment later. One that was killed could not say when; one
@@ -230,9 +208,9 @@ def _cause(number: int, child: _Child, one: _Process, end: TrialEnd | None) -> T
     deadline = time.monotonic() + SETTLE_S
     for other in child.processes:
         if other is not one:
-            other.process.join(max(deadline - time.monotonic(), 0.0))
+            other.join(max(deadline - time.monotonic(), 0.0))
             said = _last_word(other)
-            if said is None and other.process.exitcode:
+            if said is None and other.exitcode:
                 said = _death(number, other, told=child.told)
             if said is not None and said.outcome in ("result", "abandoned"):
                 return said
@@ -240,33 +218,28 @@ def _cause(number: int, child: _Child, one: _Process, end: TrialEnd | None) -> T
     return min(ends, key=lambda end: end.failed_s or 0.0)
 
 
-def _last_word(one: _Process) -> TrialEnd | None:
+def _last_word(one: Forked) -> TrialEnd | None:
     """Return the end that a process said, reading over its reports; None if it said none."""
-    while message := _message(one):
+    while message := one.message():
         if "end" in message:
             return TrialEnd.model_validate(message["end"])
     return None
 
 
-def _death(number: int, one: _Process, *, told: bool) -> TrialEnd:
+def _death(number: int, one: Forked, *, told: bool) -> TrialEnd:
     """Return the end of a process that did not say how it ended."""
     if told:
         return TrialEnd(number=number, outcome="abandoned")
-    code = one.process.exitcode
+    if one.lost:
+        what = "ended after the server that had forked it"
+        return TrialEnd(number=number, outcome="killed", reason="killed", what=what)
+    code = one.exitcode
     reason, what = cause_of_death(code)
     outcome = "killed" if reason == "killed" else "failed"
     last = time.monotonic() if code == -signal.SIGABRT else None
     return TrialEnd.model_validate(
         {"number": number, "outcome": outcome, "reason": reason, "what": what, "failed_s": last}
     )
-
-
-def _resident_bytes(process: BaseProcess) -> int:
-    try:
-        own = psutil.Process(process.pid)
-        return sum(int(one.memory_info().rss) for one in [own, *own.children(recursive=True)])
-    except psutil.Error:
-        return 0
 
 
 def cause_of_death(code: int | None) -> tuple[Reason, str]:
@@ -283,20 +256,6 @@ def _send(pipe: Connection, command: Command) -> None:
         pipe.send_bytes(command.value.encode())
     except OSError:
         return  # it died; its sentinel tells
-
-
-def _kill_family(process: BaseProcess) -> None:
-    """Kill a child and whatever it started."""
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    process.kill()
-    for one in family:
-        try:
-            one.kill()
-        except psutil.Error:
-            continue
 
 
 class _without_main:  # noqa: N801  (a context manager, used as a verb)

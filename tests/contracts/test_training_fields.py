@@ -1,5 +1,6 @@
 """Every field of optimizers, schedules, averages and the trainer has an effect on the training."""
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ TRAINER: dict[str, Any] = {
     "early_stopping": {"patience": 1, "min_delta": 1.0},
     "precision": "bf16-mixed",
 }
+PACE = {"seconds", "train/seconds", "train/samples_per_second"}
 ELSEWHERE = {"threads", "processes", "accelerator"}
 """How fast and where a run is trained, not what: their own tests see to them."""
 
@@ -121,8 +123,9 @@ def outcome(folder: Path, **trainer: Any) -> tuple[list[str], Mapping[str, Tenso
         }
     )
     train(config, folder, data=open_data(config))
-    lines = (folder / "curve.csv").read_text().splitlines()
-    curve = [",".join(part for i, part in enumerate(line.split(",")) if i != 3) for line in lines]
+    with (folder / "curve.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    curve = [{name: value for name, value in row.items() if name not in PACE} for row in rows]
     return curve, load_checkpoint(folder / "best.ckpt")["state_dict"]
 
 

@@ -199,6 +199,31 @@ def test_killing_a_trial_leaves_none_of_its_processes_and_no_file(
     assert list((tmp_path / "rooms").iterdir()) == []
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_trial_lives_on_when_the_server_that_forked_it_is_killed(
+    tmp_path: Path, make_order: MakeOrder, *, dies: bool
+) -> None:
+    children = Children(1)
+    try:
+        children.start(make_order(0), Listener())
+        with (tmp_path / "0" / "gate").open("w") as gate:  # opened when the trial is there
+            (server,) = [one for one in _servers() if one.children()]
+            (trial,) = server.children()
+            server.kill()
+            assert children.wait(1.0) == []
+            if dies:
+                trial.kill()
+            else:
+                gate.write("go")
+        ended: list[TrialEnd] = []
+        while not ended:
+            ended = children.wait(60.0)
+    finally:
+        children.close()
+    assert (ended[0].outcome, ended[0].reason) == (("killed",) * 2 if dies else ("result", None))
+    assert not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE
+
+
 def test_a_probe_that_dies_is_a_mistake(make_order: MakeOrder) -> None:
     order = make_order(0, gate=False)
     config = {**order.config, "model": {**order.config["model"], "dies": True}}

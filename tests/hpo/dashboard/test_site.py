@@ -306,7 +306,11 @@ def test_the_command_serves_until_ctrl_c(results: Path, ask) -> None:
     program = "import sys; from hpo.cli import main; main()"
     command = [sys.executable, "-c", program, "dashboard", str(results), "--port", "0"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as served:
+
+    def heed() -> None:  # where the tests run in the background, Ctrl-C is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as served:
         try:
             assert served.stdout is not None
             line = served.stdout.readline()
