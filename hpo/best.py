@@ -2,12 +2,11 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hpo.grammar.nodes import Scalar
 from hpo.records import TrialRecord, ranked
 from hpo.sections import (
     CheckpointSection,
@@ -75,23 +74,6 @@ def default_of(records: Sequence[TrialRecord]) -> TrialRecord | None:
     return next((r for r in records if r.number == 0 and "default" in r.notes), None)
 
 
-def describe_config(config: Mapping[str, Any]) -> str:
-    """Return a config in a few words: family and size, optimizer and lr."""
-    if "model" not in config:  # of an imported trial: its own parameters, nothing is known of them
-        return " ".join(f"{k}={_short(v)}" for k, v in config.get("parameters", {}).items())
-    model, optimizer = config["model"], config.get("optimizer")
-    words = [str(model["family"])]
-    if not optimizer:  # a module of the user's own: what its arguments mean is not known
-        words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
-        return " ".join(words)
-    if model.get("layers"):
-        words.append("-".join(map(str, model["layers"])))
-    elif model.get("n_layers") is not None and model.get("width") is not None:
-        words.append(f"{model['n_layers']}×{model['width']}")
-    words.append(f"{optimizer['name']} lr {optimizer['lr']:.3g}")
-    return " ".join(words)
-
-
 def basis(run: RunResult | None) -> str:
     """Return what a value rests on, in words."""
     if run is None or run.folds is None:
@@ -107,7 +89,3 @@ def wilson(share: float, n: int) -> list[float]:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     spread = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return [round(max(centre - spread, 0.0), 6), round(min(centre + spread, 1.0), 6)]
-
-
-def _short(value: Scalar) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

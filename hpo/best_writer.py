@@ -15,7 +15,6 @@ from hpo.best import (
     basis,
     best_of,
     default_of,
-    describe_config,
     wilson,
 )
 from hpo.environment import describe, git_state
@@ -27,6 +26,7 @@ from hpo.records import TrialRecord, now_utc, ranked, read_record
 from hpo.sections import checkpoint_section, data_section, others_of, training_section, with_later
 from hpo.seeds import read_seeds
 from hpo.spec import StudySpec
+from hpo.words import describe_config
 from lightning_modules.result import RunResult
 
 

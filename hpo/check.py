@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hpo.best import describe_config
 from hpo.child import prepared_data
 from hpo.grammar.nodes import Choices, OneOf, Range
 from hpo.preflight import Tried, try_families
 from hpo.space import Parameter
 from hpo.spec import StudySpec
-from hpo.words import duration, plain_value
+from hpo.words import describe_config, duration, plain_value
 from hpo.workers import InProcess
 from lightning_modules.build import build_module
 from lightning_modules.config import RunConfig

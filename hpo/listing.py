@@ -13,7 +13,15 @@ from hpo.best import BestConfig, best_of, default_of
 from hpo.errors import StudyError, UsageError
 from hpo.files import dump_json, dump_yaml
 from hpo.layout import StudyFolder, find_studies
-from hpo.records import Fingerprint, Read, TrialRecord, ranked, read_curve, read_record, read_trials
+from hpo.records import (
+    Fingerprint,
+    TrialRecord,
+    ranked,
+    read_curve,
+    read_record,
+    read_sound,
+    read_trials,
+)
 from hpo.words import counts
 from lightning_modules.config import RunConfig
 from lightning_modules.registry import suggest
@@ -56,10 +64,12 @@ def list_studies(results: Path) -> list[StudyLine]:
 def study_line(folder: StudyFolder) -> StudyLine:
     """Return the line of a study; one damaged file does not hide it, or the others."""
     damaged: list[str] = []
-    found = [_sound(path / "result.json", TrialRecord, damaged) for path in folder.trial_folders()]
+    found = [
+        read_sound(path / "result.json", TrialRecord, damaged) for path in folder.trial_folders()
+    ]
     records = [record for record in found if record is not None]
-    best = _sound(folder.best_config, BestConfig, damaged)
-    fingerprint = _sound(folder.fingerprint, Fingerprint, damaged)
+    best = read_sound(folder.best_config, BestConfig, damaged)
+    fingerprint = read_sound(folder.fingerprint, Fingerprint, damaged)
     default = default_of(records)
     metric: str | None = best.metric["name"] if best else None
     direction: str | None = best.metric["direction"] if best else None
@@ -79,17 +89,6 @@ def study_line(folder: StudyFolder) -> StudyLine:
         seconds=sum(record.seconds for record in records),
         damaged=damaged,
     )
-
-
-def _sound(path: Path, model: type[Read], damaged: list[str]) -> Read | None:
-    """Return the record in a file, None if there is none; say in ``damaged`` what is wrong."""
-    if not path.is_file():
-        return None
-    try:
-        return read_record(path, model)
-    except UsageError as error:
-        damaged.append(f"{error.where}: {error.what}")
-        return None
 
 
 def objective_of(records: Sequence[TrialRecord]) -> tuple[str | None, str | None]:

@@ -161,6 +161,26 @@ def read_record(path: Path, model: type[Read]) -> Read:
         raise UsageError(str(path), what, "run the study again") from None
 
 
+def read_sound(
+    path: Path, model: type[Read], damaged: list[str], *, place: str | None = None
+) -> Read | None:
+    """Return the record in a file, None if there is none; say in ``damaged`` what is wrong.
+
+    Args:
+        path: of the file.
+        model: of the record.
+        damaged: takes a line if the file cannot be read.
+        place: how the file is named there; its path by default.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return read_record(path, model)
+    except UsageError as error:
+        damaged.append(f"{place or error.where}: {error.what}")
+        return None
+
+
 def read_trials(folder: StudyFolder) -> list[TrialRecord]:
     """Return the records of all trials that have ended, by number."""
     files = [path / "result.json" for path in folder.trial_folders()]

@@ -1,10 +1,12 @@
 """How numbers, durations and trials are written for people, the same everywhere."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from hpo.best import describe_config
-from hpo.records import TrialRecord
-from hpo.scheduler import Limits
+if TYPE_CHECKING:  # every command needs words, hardly one needs these
+    from hpo.grammar.nodes import Scalar
+    from hpo.records import TrialRecord
+    from hpo.scheduler import Limits
 
 MARKS = {"complete": "✓", "pruned": "✂", "failed": "✗"}
 ASCII_MARKS = {"complete": "+", "pruned": "-", "failed": "x"}
@@ -72,7 +74,7 @@ def sparkline(values: Sequence[float], width: int = 20) -> str:
     return "".join(_BARS[round((v - low) / (high - low) * (len(_BARS) - 1))] for v in shown)
 
 
-def trial_words(record: TrialRecord) -> str:
+def trial_words(record: "TrialRecord") -> str:
     """Return what became of a trial, in words."""
     what = describe_config(record.config)
     if "default" in record.notes:
@@ -89,7 +91,7 @@ def trial_words(record: TrialRecord) -> str:
     return what
 
 
-def counts(records: Sequence[TrialRecord]) -> dict[str, int]:
+def counts(records: "Sequence[TrialRecord]") -> dict[str, int]:
     """Return how many trials are complete, pruned and failed."""
     found = {"complete": 0, "pruned": 0, "failed": 0}
     for record in records:
@@ -97,9 +99,10 @@ def counts(records: Sequence[TrialRecord]) -> dict[str, int]:
     return found
 
 
-def limits_words(limits: Limits) -> str:
+def limits_words(limits: "Limits") -> str:
     """Return a total budget.
 
+    >>> from hpo.scheduler import Limits
     >>> limits_words(Limits(trials=20, time_s=600.0))
     '20 trials or 10m00s'
     """
@@ -121,3 +124,24 @@ def plain_value(value: object) -> str:
 def params_words(params: Mapping[str, object]) -> list[tuple[str, str]]:
     """Return parameters as pairs of texts, in the order of the file."""
     return [(name, plain_value(value)) for name, value in params.items()]
+
+
+def describe_config(config: Mapping[str, Any]) -> str:
+    """Return a config in a few words: family and size, optimizer and lr."""
+    if "model" not in config:  # of an imported trial: its own parameters, nothing is known of them
+        return " ".join(f"{k}={_short(v)}" for k, v in config.get("parameters", {}).items())
+    model, optimizer = config["model"], config.get("optimizer")
+    words = [str(model["family"])]
+    if not optimizer:  # a module of the user's own: what its arguments mean is not known
+        words += [f"{k}={_short(v)}" for k, v in model.items() if k != "family"]
+        return " ".join(words)
+    if model.get("layers"):
+        words.append("-".join(map(str, model["layers"])))
+    elif model.get("n_layers") is not None and model.get("width") is not None:
+        words.append(f"{model['n_layers']}×{model['width']}")
+    words.append(f"{optimizer['name']} lr {optimizer['lr']:.3g}")
+    return " ".join(words)
+
+
+def _short(value: "Scalar") -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 GRADIENT_NORM = "train/grad_norm"
-SECONDS, SPEED = "train/seconds", "train/samples_per_second"
 
 
 class GradientNorm:

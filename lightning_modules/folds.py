@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from lightning_modules.build import RunData
 from lightning_modules.config import RunConfig
 from lightning_modules.durable import full_disk, write_text
-from lightning_modules.effort import SECONDS, SPEED
-from lightning_modules.result import Command, Listener, RunResult, Validation
+from lightning_modules.result import SECONDS, SPEED, Command, Listener, RunResult, Validation
 from lightning_modules.watch import BEST, CURVE, Abandoned, write_curve
 
 KEPT = (BEST, "preparation.json", "confusion.svg", "residuals.svg")

@@ -7,6 +7,10 @@ from pydantic import Field
 
 from lightning_modules.settings import Settings
 
+SECONDS, SPEED = "train/seconds", "train/samples_per_second"
+TIMED = ("seconds", SECONDS, SPEED)
+"""Columns of a curve, and metrics, that measure the machine and not the training."""
+
 
 class Command(StrEnum):
     """The answer to a report."""

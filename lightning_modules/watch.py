@@ -17,8 +17,6 @@ from lightning_modules.config import RunConfig
 from lightning_modules.durable import file_sha256, replacing, write_text
 from lightning_modules.effort import (
     GRADIENT_NORM,
-    SECONDS,
-    SPEED,
     GradientNorm,
     Pace,
     rows_of,
@@ -26,7 +24,7 @@ from lightning_modules.effort import (
 )
 from lightning_modules.errors import TrialFailed
 from lightning_modules.module import SupervisedModule
-from lightning_modules.result import Checkpoint, Command, Listener, Validation
+from lightning_modules.result import SECONDS, SPEED, Checkpoint, Command, Listener, Validation
 from lightning_modules.running import keep_running
 from lightning_modules.seeds import of_step
 

@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 from itertools import dropwhile
 
-from hpo.best import describe_config
 from hpo.dashboard.summaries import Row, Summary
 from hpo.errors import HpoError
 from hpo.listing import find_trial
-from hpo.words import arrow, number
+from hpo.words import arrow, describe_config, number
 
 TOP = 10
 END = "\n\n---\n\n"

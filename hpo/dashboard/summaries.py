@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.best import BestConfig
-from hpo.errors import HpoError, UsageError
+from hpo.errors import HpoError
 from hpo.layout import StudyFolder, find_studies
 from hpo.order import About, read_about
-from hpo.records import Fingerprint, Progress, Read, read_record
+from hpo.records import Fingerprint, Progress, Read, read_sound
 
 STATES = ("complete", "pruned", "failed")
 
@@ -176,15 +176,17 @@ class Summaries:
 def summarize(folder: StudyFolder) -> Summary:
     """Return the summary of a study; what is damaged is said, and hides nothing else."""
     damaged: list[str] = []
-    fingerprint = _sound(folder.fingerprint, Fingerprint, damaged)
+    fingerprint = read_sound(
+        folder.fingerprint, Fingerprint, damaged, place=folder.fingerprint.name
+    )
     metric, rows = _leaderboard(folder, damaged)
     return Summary(
         folder=folder,
         metric=metric,
         rows=rows,
-        best=_sound(folder.best_config, BestConfig, damaged),
+        best=_named(folder.best_config, BestConfig, damaged),
         created_utc=fingerprint.created_utc if fingerprint else "",
-        progress=_sound(folder.progress, Progress, []) or Progress(),
+        progress=read_sound(folder.progress, Progress, []) or Progress(),
         about=read_about(folder, damaged),
         damaged=damaged,
     )
@@ -202,14 +204,9 @@ def gains(rows: Sequence[Row], direction: str | None) -> list[tuple[float, float
     return [*found, (spent, found[-1][1])] if found else []
 
 
-def _sound(path: Path, model: type[Read], damaged: list[str]) -> Read | None:
-    if not path.is_file():
-        return None
-    try:
-        return read_record(path, model)
-    except UsageError as error:
-        damaged.append(f"{path.name}: {error.what}")
-        return None
+def _named(path: Path, model: type[Read], damaged: list[str]) -> Read | None:
+    """Return the record in a file; a page names no path of this machine."""
+    return read_sound(path, model, damaged, place=path.name)
 
 
 def _leaderboard(folder: StudyFolder, damaged: list[str]) -> tuple[str, list[Row]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo.best import best_of, default_of, describe_config
+from hpo.best import best_of, default_of
 from hpo.errors import UsageError
 from hpo.files import read_document
 from hpo.grammar.imported import IMPORTED
@@ -20,7 +20,7 @@ from hpo.records import (
     read_trials,
 )
 from hpo.seeds import SeedsRecord, read_seeds
-from hpo.words import plain_value
+from hpo.words import describe_config, plain_value
 from lightning_modules.task import METRICS
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hpo.best import BestConfig, describe_config
+from hpo.best import BestConfig
 from hpo.best_writer import BestWriter
 from hpo.folder import time_used
 from hpo.layout import StudyFolder
@@ -10,7 +10,7 @@ from hpo.records import read_record, read_trials
 from hpo.revise import revise_best
 from hpo.seeds import SeededConfig, SeedsRecord
 from hpo.spec import StudySpec
-from hpo.words import number
+from hpo.words import describe_config, number
 from lightning_modules.plugins import loaded_plugins
 
 MACHINE = ("python", "platform", "cpu", "cpu_features", "packages", "git")

@@ -8,12 +8,21 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from hpo.best import best_of, default_of, describe_config
+from hpo.best import best_of, default_of
 from hpo.proposals import Proposal
 from hpo.records import TrialRecord, ranked
 from hpo.scheduler import Limits
 from hpo.tracking.observers import StudyEnd, StudyStart
-from hpo.words import MARKS, arrow, counts, duration, number, sparkline, trial_words
+from hpo.words import (
+    MARKS,
+    arrow,
+    counts,
+    describe_config,
+    duration,
+    number,
+    sparkline,
+    trial_words,
+)
 from lightning_modules.result import Validation
 
 REDRAW_S = 0.25

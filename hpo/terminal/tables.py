@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
-from hpo.best import BestConfig, best_of, describe_config
+from hpo.best import BestConfig, best_of
 from hpo.evaluations import Evaluation
 from hpo.figures.svg import short
 from hpo.listing import Side, StudyLine, flat, left_out
@@ -18,6 +18,7 @@ from hpo.words import (
     MARKS,
     arrow,
     counts,
+    describe_config,
     duration,
     number,
     params_words,

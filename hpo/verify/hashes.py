@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpo.best import BestConfig, best_of, default_of, describe_config
+from hpo.best import BestConfig, best_of, default_of
 from hpo.errors import HpoError, UsageError
 from hpo.layout import StudyFolder
 from hpo.records import Fingerprint, TrialRecord, config_sha256, read_record, read_trials
@@ -15,7 +15,7 @@ from hpo.sections import checkpoint_section, data_section, others_of, training_s
 from hpo.seeds import read_seeds
 from hpo.spec import load_study
 from hpo.verify.checks import Check, differs, equal, told, unknown
-from hpo.words import counts
+from hpo.words import counts, describe_config
 from lightning_modules.durable import file_sha256
 from lightning_modules.plugins import loaded_plugins
 

@@ -15,9 +15,8 @@ from hpo.verify.checks import Check, differs, equal, told, unknown
 from hpo.verify.rescore import compare_values
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.durable import file_sha256
+from lightning_modules.result import TIMED
 
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
-"""Columns of a curve, and metrics, that measure the machine and not the training."""
 WHY = "the code, a package or the machine is another than when it was trained"
 
 

@@ -15,6 +15,7 @@ from lightning_modules.config import EarlyStoppingConfig, RunConfig, TrainerConf
 from lightning_modules.optim import AVERAGES, OPTIMIZERS, SCHEDULES
 from lightning_modules.optimizers import build_optimizer, build_schedule
 from lightning_modules.registry import Registry
+from lightning_modules.result import TIMED
 from lightning_modules.settings import Settings
 from lightning_modules.train import train
 
@@ -31,7 +32,6 @@ TRAINER: dict[str, Any] = {
     "early_stopping": {"patience": 1, "min_delta": 1.0},
     "precision": "bf16-mixed",
 }
-PACE = {"seconds", "train/seconds", "train/samples_per_second"}
 ELSEWHERE = {"threads", "processes", "accelerator"}
 """How fast and where a run is trained, not what: their own tests see to them."""
 
@@ -125,7 +125,7 @@ def outcome(folder: Path, **trainer: Any) -> tuple[list[str], Mapping[str, Tenso
     train(config, folder, data=open_data(config))
     with (folder / "curve.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    curve = [{name: value for name, value in row.items() if name not in PACE} for row in rows]
+    curve = [{name: value for name, value in row.items() if name not in TIMED} for row in rows]
     return curve, load_checkpoint(folder / "best.ckpt")["state_dict"]
 
 

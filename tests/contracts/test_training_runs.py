@@ -13,7 +13,7 @@ from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.optim import AVERAGES, OPTIMIZERS, SCHEDULES
 from lightning_modules.restore import score
-from lightning_modules.result import Command, Validation
+from lightning_modules.result import TIMED, Command, Validation
 from lightning_modules.train import train
 from lightning_modules.watch import Abandoned
 
@@ -61,9 +61,6 @@ def config_of(sections: Sections, **trainer: Any) -> RunConfig:
             "trainer": {**settings, **sections.get("trainer", {}), **trainer},
         }
     )
-
-
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 
 
 def curve(folder: Path) -> list[dict[str, str]]:

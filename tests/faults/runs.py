@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
-from lightning_modules.result import Command, RunResult, Validation
+from lightning_modules.result import TIMED, Command, RunResult, Validation
 
 CONFIG = RunConfig.model_validate(
     {
@@ -61,9 +61,6 @@ class Counting:
 def weights(folder: Path) -> dict[str, Tensor]:
     state: dict[str, Tensor] = load_checkpoint(folder / "best.ckpt")["state_dict"]
     return state
-
-
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 
 
 def curve(folder: Path) -> list[dict[str, str]]:

@@ -19,9 +19,9 @@ from hpo.spec import StudySpec, load_study
 from hpo.study import StudyOutcome, run_study
 from hpo.tracking.observers import Observer
 from lightning_modules.plugins import load_plugin
+from lightning_modules.result import TIMED
 from tests.programs import Program, Programs
 
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 TOLD = '''
 import os
 import time

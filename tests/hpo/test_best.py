@@ -1,11 +1,10 @@
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.best import best_of, default_of, describe_config, wilson
+from hpo.best import best_of, default_of, wilson
 from hpo.records import TrialRecord
 
 MakeRecord = Callable[..., TrialRecord]
@@ -30,29 +29,6 @@ def test_the_default_is_trial_0_where_it_is_one(make_record: MakeRecord) -> None
     default = make_record(0, notes=["default"])
     assert default_of([make_record(1, notes=["default"]), default]) == default
     assert default_of([make_record(0)]) is None
-
-
-@pytest.mark.parametrize(
-    ("model", "optimizer", "text"),
-    [
-        (
-            {"family": "mlp", "layers": [8, 4]},
-            {"name": "sgd", "lr": 0.05},
-            "mlp 8-4 sgd lr 0.05",
-        ),
-        (
-            {"family": "mlp", "layers": None, "n_layers": 2, "width": 16},
-            {"name": "adamw", "lr": 0.0012345},
-            "mlp 2×16 adamw lr 0.00123",
-        ),
-        ({"family": "Own", "lr": 0.00012345, "n": 3}, None, "Own lr=0.000123 n=3"),
-        ({"family": "Own", "n_layers": 1, "width": 8}, None, "Own n_layers=1 width=8"),
-    ],
-)
-def test_a_config_is_described_in_a_few_words(
-    model: dict[str, Any], optimizer: dict[str, Any] | None, text: str
-) -> None:
-    assert describe_config({"model": model, "optimizer": optimizer}) == text
 
 
 def test_wilsons_interval_is_the_known_one() -> None:

@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from hpo.words import (
     MARKS,
     arrow,
     counts,
+    describe_config,
     duration,
     number,
     params_words,
@@ -81,3 +85,34 @@ def test_only_fractions_are_rounded(value: object, text: str) -> None:
 
 def test_parameters_keep_their_order() -> None:
     assert params_words({"b": 1, "a": None}) == [("b", "1"), ("a", "none")]
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "text"),
+    [
+        (
+            {"family": "mlp", "layers": [8, 4]},
+            {"name": "sgd", "lr": 0.05},
+            "mlp 8-4 sgd lr 0.05",
+        ),
+        (
+            {"family": "mlp", "layers": None, "n_layers": 2, "width": 16},
+            {"name": "adamw", "lr": 0.0012345},
+            "mlp 2×16 adamw lr 0.00123",
+        ),
+        ({"family": "Own", "lr": 0.00012345, "n": 3}, None, "Own lr=0.000123 n=3"),
+        ({"family": "Own", "n_layers": 1, "width": 8}, None, "Own n_layers=1 width=8"),
+    ],
+)
+def test_a_config_is_described_in_a_few_words(
+    model: dict[str, Any], optimizer: dict[str, Any] | None, text: str
+) -> None:
+    assert describe_config({"model": model, "optimizer": optimizer}) == text
+
+
+def test_the_command_line_reads_no_record_before_it_is_asked_to() -> None:
+    program = "import sys, hpo.cli; print({'hpo.best', 'hpo.records', 'pydantic'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

@@ -23,7 +23,7 @@ from lightning_modules.errors import TrialFailed
 from lightning_modules.families import FAMILIES, Family
 from lightning_modules.module import SupervisedModule
 from lightning_modules.optim import SCHEDULES
-from lightning_modules.result import Command, Validation
+from lightning_modules.result import TIMED, Command, Validation
 from lightning_modules.seeds import derive
 from lightning_modules.settings import Settings
 from lightning_modules.train import seed_everything, steady_threads, train
@@ -58,9 +58,6 @@ class Listening:
     def batch_ended(self) -> Command:
         self.batches += 1
         return Command.ABANDON if self.batches == self.batch else Command.CONTINUE
-
-
-TIMED = ("seconds", "train/seconds", "train/samples_per_second")
 
 
 def curve(folder: Path, *, without: tuple[str, ...] = TIMED) -> list[dict[str, str]]:
