@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := hpo lightning_modules tests benchmarks examples
 
-.PHONY: study test lint format faults-baseline reference honesty wheel clean
+.PHONY: study test lint format bench bench-gpu faults-baseline reference honesty wheel clean
 
 study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
@@ -22,6 +22,15 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# Where the time goes, beside stock Optuna + Lightning and others: writes benchmarks/README.md.
+# It takes hours, and nothing else may run meanwhile; `python -m benchmarks.speed p1b` is one goal.
+bench: $(VENV)/.core
+	$(BIN)/python -m benchmarks.speed --write
+
+# The same on a GPU; where there is none it says so and exits with 5.
+bench-gpu: $(VENV)/.core
+	$(BIN)/python -m benchmarks.speed --gpu --write
 
 # The faults of tests/faults, also against plain Optuna + Lightning: writes docs/reliability.md.
 faults-baseline: $(VENV)/.test

@@ -33,9 +33,7 @@ Json = dict[str, Any]
 class BestConfig(BaseModel):
     """The best config of a study, with everything needed to retrain, judge and verify it."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="allow", strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     schema_name: Literal["hpo.best_config/1"] = Field(alias="schema")
     summary: str

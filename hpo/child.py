@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from hpo.loggers import TrialLoggers
+from hpo.measuring import machine_of, measure_family
 from hpo.pictures import Gallery
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from lightning_modules.build import RunData, open_data
@@ -22,6 +23,7 @@ from lightning_modules.data.config import SourceConfig
 from lightning_modules.errors import HpoError, TrialFailed
 from lightning_modules.feasible import Infeasible, measure_config, refuse_unmeasurable
 from lightning_modules.optimizers import refuse_missing
+from lightning_modules.phases import phase, stopwatch, timed
 from lightning_modules.plugins import load_plugin
 from lightning_modules.probe import try_config
 from lightning_modules.ranks import joined
@@ -41,12 +43,22 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
         order: what to do; it says whether this is one of several processes that train together.
         listener: of the first of them; the others do what it answers.
     """
+    if order.asked_s is None:
+        with phase("other"):
+            return _carry_out(order, listener)
+    with stopwatch(since=order.asked_s) as watch:
+        end = _carry_out(order, listener)
+    return end.model_copy(update={"phases": {**watch.seconds}})
+
+
+def _carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
     try:
-        for plugin in order.plugins:
-            load_plugin(plugin)
+        with phase("start-up"):
+            for plugin in order.plugins:
+                load_plugin(plugin)
         config = RunConfig.model_validate(order.config)
         cache = None if order.cache is None else Path(order.cache)
-        opened = prepared_data if cache is None else partial(open_data, cache=cache)
+        opened = timed("data")(prepared_data if cache is None else partial(open_data, cache=cache))
         data = opened(config)
         meeting = None if order.meeting is None else Path(order.meeting)
         result: RunResult | None = None
@@ -68,7 +80,8 @@ def carry_out(order: TrialOrder, listener: Listener) -> TrialEnd:
                         show=_gallery(order, config, data),
                         open_fold=opened,
                     )
-                    loggers.ended(result)
+                    with phase("records"):
+                        loggers.ended(result)
     except Abandoned:
         return TrialEnd(number=order.number, outcome="abandoned")
     except Infeasible as error:
@@ -98,7 +111,8 @@ def _logging(order: TrialOrder, config: RunConfig) -> Iterator[TrialLoggers]:
     try:
         yield loggers
     finally:
-        loggers.close()
+        with phase("records"):
+            loggers.close()
 
 
 def _gallery(order: TrialOrder, config: RunConfig, data: RunData) -> Gallery:
@@ -142,7 +156,13 @@ def probe(order: ProbeOrder) -> ProbeEnd:
             data = prepared_data(config)
             if data.prepared is not None:
                 data.module(config)  # refuses augmentation that cannot act on these data
-        return ProbeEnd(probes=probes, data=data_hashes(configs[0]))
+        choices = [
+            measure_family(family, prepared_data(RunConfig.model_validate(family.default)))
+            for family in order.families
+        ]
+        machine = machine_of(configs[0]) if choices else None
+        hashes = data_hashes(configs[0])
+        return ProbeEnd(probes=probes, data=hashes, choices=choices, machine=machine)
     except HpoError as error:
         mistake = (error.where, error.what, error.hint)
         return ProbeEnd(probes=[], data={}, mistake=mistake)

@@ -1,13 +1,11 @@
-"""Children: fresh processes for every trial, forked from a server with torch loaded. No Optuna."""
+"""Children: processes that train, forked from a server with torch loaded. No Optuna."""
 
-import json
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +15,17 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from hpo.devices import VISIBLE, least_loaded
+from hpo.devices import least_loaded
 from hpo.forked import Forked
+from hpo.inside import probe_main, trial_main
 from hpo.protocol import ProbeEnd, ProbeOrder, TrialEnd, TrialOrder
 from hpo.records import Reason
+from hpo.resting import Resting
 from lightning_modules.result import Command, Listener, Validation
 
-PRELOADED = ["hpo.child", "torchmetrics.functional", "pandas"]
+PRELOADED = ["hpo.preloaded"]
 SETTLE_S = 1.0
 """How long the processes of an order may take to say why they failed, after the first has."""
-_terminated = threading.Event()
-"""Whether this child was asked to end: it stops at its next batch end, with a checkpoint."""
 METHODS = multiprocessing.get_all_start_methods()
 PRIVATE = ("HPO_STORAGE",)
 """Variables that no child inherits: only the supervisor opens the storage, by its password."""
@@ -44,14 +42,19 @@ class _Child:
     """A folder in which several processes find each other."""
     told: bool = False
     """Whether it was asked to stop."""
+    sees: list[str] | None
+    """The only GPUs that it sees; None is all."""
+    untaken: str = ""
+    """The order, until a process that carried out another before has begun with it."""
 
 
 class Children:
-    """Train every order in a child of its own, of one process or of several.
+    """Train every order in a child, of one process or of several.
 
-    A child ignores Ctrl-C, which the terminal sends to all, and dies with this process. Its death
-    is seen by its sentinel and becomes an end with a reason; if one of several processes dies, all
-    do. Each process of an order sees one GPU of its own, the least loaded at its start.
+    A child that trained well takes another order (`hpo.inside`), any other one ends. It ignores
+    Ctrl-C, which the terminal sends to all, and dies with this process. Its death is seen by its
+    sentinel and becomes an end with a reason; if one of several processes dies, all do. Each
+    process of an order sees one GPU of its own, the least loaded at its start.
 
     Args:
         capacity: how many orders are trained at once.
@@ -69,13 +72,14 @@ class Children:
         if method == "forkserver":
             self._context.set_forkserver_preload(PRELOADED)
         self._children: dict[int, _Child] = {}
+        self._resting = Resting()
 
     def probe(self, order: ProbeOrder) -> ProbeEnd:
         """Train the batches in a child, and wait for it.
 
         A child that dies is reported as a mistake: nothing that the study file asks for may do it.
         """
-        child = self._fork(_probe_main, order.model_dump_json())
+        child = self._fork(probe_main, order.model_dump_json())
         ready = wait(child.sources())
         try:
             text = child.pipe.recv_bytes() if child.pipe in ready else None
@@ -90,18 +94,28 @@ class Children:
         return ProbeEnd.model_validate_json(text)
 
     def start(self, order: TrialOrder, listener: Listener | None) -> None:
-        """Fork the processes of the order."""
+        """Give the order to a child that waits for one, or fork its processes."""
         n_processes = int(order.config["trainer"]["processes"])
         taken = Counter(name for child in self._children.values() for name in child.devices)
         devices = least_loaded(self._devices, taken, n_processes)
         room = tempfile.mkdtemp(prefix="hpo-") if n_processes > 1 else None
-        child = _Child(processes=[], listener=listener, devices=devices, room=room)
+        sees = devices or order.gpus
+        child = _Child(processes=[], listener=listener, devices=devices, sees=sees, room=room)
         self._children[order.number] = child
         meeting = None if room is None else str(Path(room) / "meeting")
-        for rank in range(n_processes):
-            changes = {"gpus": devices or order.gpus, "rank": rank, "meeting": meeting}
-            one = order.model_copy(update=changes)
-            child.processes.append(self._fork(_trial_main, one.model_dump_json()))
+        texts = [
+            order.model_copy(update={"gpus": sees, "rank": rank, "meeting": meeting})
+            for rank in range(n_processes)
+        ]
+        rested = self._resting.take(sees) if n_processes == 1 else None
+        if rested is not None:
+            child.untaken = texts[0].model_dump_json()
+            child.processes.append(rested)
+            _send(rested.pipe, child.untaken)
+            return
+        self._resting.make_room(self.capacity - len(self._children))
+        for one in texts:
+            child.processes.append(self._fork(trial_main, one.model_dump_json()))
 
     def wait(self, timeout_s: float) -> list[TrialEnd]:
         """Answer reports until an order ends or the time is over."""
@@ -127,7 +141,7 @@ class Children:
         for child in self._children.values():
             if not child.told:
                 child.told = True
-                _send(child.processes[0].pipe, Command.ABANDON)
+                _send(child.processes[0].pipe, Command.ABANDON.value)
 
     def kill(self, number: int) -> None:
         """End one order now."""
@@ -141,6 +155,7 @@ class Children:
         """End everything that still runs."""
         for number in list(self._children):
             self.kill(number)
+        self._resting.close()
 
     def _fork(self, main: Callable[[str, Connection], None], order: str) -> Forked:
         ours, theirs = self._context.Pipe()
@@ -153,14 +168,27 @@ class Children:
     def _heard(self, number: int, child: _Child, one: Forked) -> TrialEnd | None:
         """Take one message of a child's process, or its death."""
         message = one.message()
+        if message is None and child.untaken and not child.told:
+            one.end()  # it ended before it took the order, so that is none of its own
+            child.processes[:] = [self._fork(trial_main, child.untaken)]
+            child.untaken = ""
+            return None
         if message is None:
             return self._ended(number, child, one, None)
+        if "begun" in message:
+            child.untaken = ""
         if "end" in message:
-            return self._ended(number, child, one, TrialEnd.model_validate(message["end"]))
+            end = TrialEnd.model_validate(message["end"])
+            if message["again"]:
+                del self._children[number]
+                self._resting.put(one, child.sees)
+                return end
+            return self._ended(number, child, one, end)
         if "validated" in message:
             report = Validation.model_validate(message["validated"])
             listener = child.listener
-            _send(one.pipe, listener.validated(report) if listener else Command.CONTINUE)
+            command = listener.validated(report) if listener else Command.CONTINUE
+            _send(one.pipe, command.value)
         return None
 
     def _ended(
@@ -190,10 +218,7 @@ class Children:
         for one in child.processes:
             if gently:
                 one.join(5.0)
-            if one.lives():
-                one.kill()
-            one.join()
-            one.pipe.close()
+            one.end()
         if child.room is not None:
             shutil.rmtree(child.room, ignore_errors=True)
 
@@ -251,9 +276,9 @@ def cause_of_death(code: int | None) -> tuple[Reason, str]:
     return "error", f"ended its process with exit code {code}"
 
 
-def _send(pipe: Connection, command: Command) -> None:
+def _send(pipe: Connection, text: str) -> None:
     try:
-        pipe.send_bytes(command.value.encode())
+        pipe.send_bytes(text.encode())
     except OSError:
         return  # it died; its sentinel tells
 
@@ -284,68 +309,3 @@ def _without_private() -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
-
-
-class _PipeListener:
-    """The listener inside a child: asks the supervisor through the pipe."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-
-    def validated(self, validation: Validation) -> Command:
-        report = {"validated": validation.model_dump(mode="json")}
-        self._pipe.send_bytes(json.dumps(report).encode())
-        return Command(self._pipe.recv_bytes().decode())
-
-    def batch_ended(self) -> Command:
-        if _terminated.is_set():
-            return Command.ABANDON
-        if self._pipe.poll():
-            return Command(self._pipe.recv_bytes().decode())
-        return Command.CONTINUE
-
-
-def _trial_main(order_text: str, pipe: Connection) -> None:
-    """Carry out one order in a child."""
-    order = TrialOrder.model_validate_json(order_text)
-    if order.gpus is not None:
-        os.environ[VISIBLE] = ",".join(order.gpus)  # before anything asks CUDA
-    from hpo.child import carry_out
-    from hpo.logs import log_to
-
-    _settle_in(order.log)
-    with log_to(None if order.log is None else Path(order.log)):
-        end = carry_out(order, _PipeListener(pipe))
-    if end.outcome == "abandoned" and _terminated.is_set():
-        what = "ended by SIGTERM"
-        end = TrialEnd(number=order.number, outcome="killed", reason="killed", what=what)
-    if order.rank == 0 or end.outcome == "failed":
-        pipe.send_bytes(json.dumps({"end": end.model_dump(mode="json")}).encode())
-
-
-def _probe_main(order_text: str, pipe: Connection) -> None:
-    """Probe in a child."""
-    from hpo.child import probe
-    from hpo.logs import log_to
-
-    _settle_in(None)
-    with log_to(None):
-        end = probe(ProbeOrder.model_validate_json(order_text))
-    pipe.send_bytes(end.model_dump_json().encode())
-
-
-def _settle_in(log: str | None) -> None:
-    """Ignore Ctrl-C, end in order at SIGTERM, die with the supervisor, print into the log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: _terminated.set())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    with open(log or os.devnull, "a", encoding="utf-8") as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -72,6 +72,26 @@ def least_loaded(names: Sequence[str], taken: Mapping[str, int], n: int) -> list
     return sorted(names, key=lambda name: taken.get(name, 0))[:n]
 
 
+def default_workers(trainers: Sequence[TrainerConfig], *, per_gpu: int = 1) -> int:
+    """Return how many trials this machine can train at once: one for each GPU that is used.
+
+    Without GPUs, cores / threads; a trial of several processes takes as many times as much.
+
+    Args:
+        trainers: of the study.
+        per_gpu: how many trials fit on a GPU together; not more than cores are started.
+    """
+    n_gpus = len(gpus_for(trainers))
+    processes = max(trainer.processes for trainer in trainers)
+    threads = max(trainer.threads * trainer.processes for trainer in trainers)
+    n_cpus = max((os.cpu_count() or 1) // threads, 1)
+    if not n_gpus:
+        return n_cpus
+    if processes > 1:
+        return max(n_gpus // processes, 1)
+    return max(n_gpus, min(n_gpus * per_gpu, n_cpus))
+
+
 def refuse_processes(
     trainers: Iterable[TrainerConfig], gpus: Sequence[str], *, workers: int
 ) -> None:

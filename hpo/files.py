@@ -174,13 +174,18 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     """Write ``path`` by rename: a reader, or a crash, sees the old file or the whole new one.
+
+    Args:
+        path: what is replaced.
+        text: its content.
+        sync: whether it outlives a loss of power at once; it costs two waits for the disk.
 
     Raises:
         NoRoom: if the disk stays full; ``path`` is as it was.
     """
-    patiently(lambda: _replace(path, text), str(path))
+    patiently(lambda: _replace(path, text, sync=sync), str(path))
 
 
 def make_folder(path: Path) -> None:
@@ -192,10 +197,11 @@ def make_folder(path: Path) -> None:
     patiently(lambda: path.mkdir(parents=True, exist_ok=True), str(path))
 
 
-def _replace(path: Path, text: str) -> None:
-    with renamed(path) as temporary:
+def _replace(path: Path, text: str, *, sync: bool) -> None:
+    with renamed(path, sync=sync) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    sync_path(path.parent)
+    if sync:
+        sync_path(path.parent)
 
 
 def dump_json(value: Any) -> str:
@@ -203,6 +209,6 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as strict JSON by rename."""
-    write_text(path, dump_json(value))
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write ``value`` as strict JSON by rename; see `write_text`."""
+    write_text(path, dump_json(value), sync=sync)

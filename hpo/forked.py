@@ -89,6 +89,13 @@ class Forked:
             except psutil.Error:
                 continue
 
+    def end(self) -> None:
+        """Kill it, if it lives, and close what was left of it."""
+        if self.lives():
+            self.kill()
+        self.join()
+        self.pipe.close()
+
     def resident_bytes(self) -> int:
         """Return the resident size of it and of what it started; 0 if it has ended."""
         if self._seen is None:

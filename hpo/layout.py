@@ -114,6 +114,16 @@ class StudyFolder:
         return self.path / "progress.json"
 
     @property
+    def profile(self) -> Path:
+        """Where the time of the last call of `hpo run --profile` went."""
+        return self.path / "profile.json"
+
+    @property
+    def probe(self) -> Path:
+        """What was measured before the first trial, and chosen for all of them."""
+        return self.path / "probe.json"
+
+    @property
     def requests(self) -> Path:
         """What other processes ask of the study while it runs."""
         return self.path / "requests"

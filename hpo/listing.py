@@ -23,9 +23,7 @@ from hpo.records import (
     read_trials,
 )
 from hpo.words import counts
-from lightning_modules.config import RunConfig
 from lightning_modules.registry import suggest
-from lightning_modules.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +150,9 @@ def left_out(config: Mapping[str, Any], path: str) -> Any:
     Raises:
         KeyError: if there is no such setting, or the config cannot be read here.
     """
+    from lightning_modules.config import RunConfig  # not needed for more than this
+    from lightning_modules.settings import Settings
+
     try:
         value: Any = RunConfig.model_validate(config)
     except ValidationError:  # of a plugin that is not loaded, or of another version

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from hpo.search import GpConfig, GridConfig, QmcConfig
 from hpo.spec import StudySpec
 from hpo.steering.wishes import ENQUEUED, REQUEST, Wish
 from hpo.strategies import make_pruner, make_sampler, sobol_point
+from hpo.tpe.history import History
 from lightning_modules.config import RunConfig
 from lightning_modules.seeds import derive
 from lightning_modules.task import Direction
@@ -91,9 +93,12 @@ class Proposals:
         grid = isinstance(spec.search.sampler, GridConfig)
         self._grid = grid_points(spec) if grid else []
         self._shared = self._new_study()
+        self._history = History()
+        """What the samplers have read of the trials: a proposal is a function of the trials."""
         self._open: dict[int, Trial] = {}
-        self._ended: dict[int, FrozenTrial] = {}
+        self._ended: dict[int, _Ended] = {}
         """What ended, for the views of a window; a shared view holds it itself."""
+        self._unknown = _Ended.of(create_trial(state=TrialState.FAIL))
         self._stops: dict[int, set[int]] = {}
         """Where the pruner stops a trial; one that dies there is told the same when it is back."""
         self._audits: dict[int, int] = {}
@@ -117,7 +122,8 @@ class Proposals:
             notes = (ENQUEUED,)
             study.enqueue_trial(dict(wish.params), user_attrs={REQUEST: wish.request})
         seed = derive(self._spec.search.seed, "sampler", number)
-        study.sampler = make_sampler(self._spec.search.sampler, seed=seed)
+        sampler = self._spec.search.sampler
+        study.sampler = make_sampler(sampler, seed=seed, history=self._history)
         trial = study.ask()
         decided = self._spec.space.decide(trial, seed=self.seed(number))
         self._count += 1
@@ -143,7 +149,7 @@ class Proposals:
         The families' defaults run to their end: every claim is measured against them.
         """
         trial = self._open[number]
-        if validation in trial.study.get_trials(deepcopy=False)[number].intermediate_values:
+        if validation in _now(trial).intermediate_values:
             return validation in self._stops.get(number, ())
         trial.report(value, validation)
         prune = bool(trial.should_prune())  # some pruners return numpy.bool, which is no JSON
@@ -180,7 +186,7 @@ class Proposals:
                 state=TrialState.COMPLETE if complete else TrialState.PRUNED,
             )
         if self._window is not None:
-            self._ended[number] = _frozen(trial)
+            self._ended[number] = _Ended.of(_frozen(trial))
 
     def _is_audited(self, number: int) -> bool:
         """Return whether a trial is of the random share that the pruner does not stop."""
@@ -189,9 +195,10 @@ class Proposals:
 
     def _tell_failed(self, trial: Trial, violation: float) -> None:
         trial.set_constraint(FAILED, violation)
-        worst = self._worst(trial.study)
-        if isinstance(self._spec.search.sampler, GpConfig) and worst is not None:
-            # A Gaussian process reads complete trials only.
+        # A Gaussian process reads complete trials only.
+        complete_only = isinstance(self._spec.search.sampler, GpConfig)
+        worst = self._worst(trial.study) if complete_only else None
+        if worst is not None:
             trial.study.tell(trial, worst)
         else:
             trial.study.tell(trial, state=TrialState.PRUNED)
@@ -231,9 +238,10 @@ class Proposals:
             now = state.get(trial.state, "failed")
             self.tell(trial.number, now, trial.value, violation=violation)
 
-    def _new_study(self) -> Study:
+    def _new_study(self, storage: InMemoryStorage | None = None) -> Study:
         search = self._spec.search
         return optuna.create_study(
+            storage=storage,
             study_name="study",  # Hyperband draws brackets from it: the same under every name
             direction=self._direction,
             sampler=make_sampler(search.sampler, seed=search.seed),
@@ -244,10 +252,12 @@ class Proposals:
         """Return the study as trial ``number`` may know it; the rest holds its place only."""
         if self._window is None:
             return self._shared
-        study = self._new_study()
+        storage = InMemoryStorage()
+        study = self._new_study(storage)
+        study_id = storage.get_study_id_from_name(study.study_name)
         for other in range(number):
             known = self._ended.get(other) if other <= number - self._window else None
-            study.add_trial(known or create_trial(state=TrialState.FAIL))
+            storage.create_new_trial(study_id, known or self._unknown)
         return study
 
     def _given(self, number: int) -> tuple[dict[str, Scalar] | None, tuple[str, ...]]:
@@ -269,6 +279,20 @@ class Proposals:
         return None, ()
 
 
+class _Ended(FrozenTrial):
+    """A trial that takes its place in many views: it never changes, they share what it holds."""
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> "_Ended":
+        """Return ``trial`` as one that views share."""
+        ended = cls.__new__(cls)
+        vars(ended).update(vars(trial))
+        return ended
+
+    def __deepcopy__(self, memo: object) -> "_Ended":
+        return copy.copy(self)
+
+
 def _checked(
     number: int, decided: dict[str, Any], trial: FrozenTrial, notes: tuple[str, ...]
 ) -> Proposal | Misfit:
@@ -283,4 +307,13 @@ def _checked(
 
 
 def _frozen(trial: Trial) -> FrozenTrial:
-    return copy.deepcopy(trial.study.get_trials(deepcopy=False)[trial.number])
+    """Return a trial as it is now, in mappings of its own; what they hold never changes."""
+    frozen = copy.copy(_now(trial))
+    frozen.params, frozen.distributions = dict(frozen.params), dict(frozen.distributions)
+    frozen.user_attrs, frozen.system_attrs = dict(frozen.user_attrs), dict(frozen.system_attrs)
+    frozen.intermediate_values = dict(frozen.intermediate_values)
+    return frozen
+
+
+def _now(trial: Trial) -> FrozenTrial:
+    return trial.storage.get_trial(trial._trial_id)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from hpo.choice import FamilyChoice, FamilyOrder, Machine
 from hpo.records import Reason
 from lightning_modules.result import RunResult
 from lightning_modules.settings import Settings
@@ -36,6 +37,9 @@ class TrialOrder(Settings):
     """The most that a config may cost, by the name of what is measured before it is trained."""
     memory_bytes: float | None = None
     """What its process may hold; None is the memory of the machine."""
+    asked_s: float | None = None
+    """When it was asked, by the machine's monotonic clock, of a child that is to say where its
+    time went; None asks nothing of it."""
 
 
 class TrialEnd(Settings):
@@ -55,6 +59,8 @@ class TrialEnd(Settings):
     """What the limits were held against."""
     violation: float = 0.0
     """By how much they are exceeded, as shares of the limits, added up."""
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Where the time of its child went: seconds by `lightning_modules.phases`, if it was asked."""
 
 
 class ProbeOrder(Settings):
@@ -68,6 +74,8 @@ class ProbeOrder(Settings):
     n_batches: int
     limits: dict[str, float] = Field(default_factory=dict)
     """What trials will be measured by; here it is only asked whether they can be."""
+    families: list[FamilyOrder] = Field(default_factory=list)
+    """For which it is measured how they are computed."""
 
 
 class ProbeEnd(Settings):
@@ -78,3 +86,7 @@ class ProbeEnd(Settings):
     """Hashes of the first config's data."""
     mistake: tuple[str, str, str] | None = None
     """Where, what, hint of the user's mistake."""
+    choices: list[FamilyChoice] = Field(default_factory=list)
+    """Of each family that was to be measured."""
+    machine: Machine | None = None
+    """Which measured them."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lightning_modules.task import NUMBERS
-
 SETTINGS = "config"
 """The section that is left out: there null is a setting like any other."""
 OWN_DATA = "the data module is the user's own"
@@ -70,6 +68,8 @@ def revised_reasons(record: Mapping[str, Any], reasons: Mapping[str, str]) -> di
 
 def _of_the_study(record: Mapping[str, Any], *, default_failed: bool) -> dict[str, str]:
     """Return the reasons that depend on module, data, task and metric of the study."""
+    from lightning_modules.task import NUMBERS  # for who writes; reading needs none of it
+
     metric, data = record["metric"], record["data"]
     interval = f"{metric['name']} is no share of rows"
     if metric["n_examples"] is None:

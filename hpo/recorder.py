@@ -24,6 +24,7 @@ from hpo.retention import Retention
 from hpo.scheduler import Scheduler
 from hpo.steering.wishes import REQUEST
 from hpo.storage.writer import StudyStorage
+from lightning_modules.phases import phase, timed
 
 _log = logging.getLogger(__name__)
 TABLES_EVERY_S = 1.0
@@ -89,14 +90,18 @@ class Recorder:
         return read_curve(source)
 
     def begun(self, proposal: Proposal) -> None:
-        """Write what a trial begins with, for a storage that is out of reach."""
+        """Write what a trial begins with, for a storage that is out of reach or is lost.
+
+        A storage that took the trial keeps it through a loss of power: the file need not, too.
+        """
         self._begun[proposal.number] = now_utc()
         record = {
             "schema": "hpo.proposal/1",
             "params": proposal.trial.params,
             "request": proposal.trial.user_attrs.get(REQUEST),
         }
-        write_json(self._folder.proposal(proposal.number), record)
+        place = self._folder.proposal(proposal.number)
+        write_json(place, record, sync=self._storage.waits)
 
     def ended(self, record: TrialRecord, traceback: str, *, time_s: float) -> bool:
         """Write the record of a trial; return whether none is better.
@@ -134,7 +139,7 @@ class Recorder:
             _log.warning("%s: no picture: %s: %s", trial, type(error).__name__, error)
             return
         if picture is not None:
-            write_text(trial / "curve.svg", picture)
+            write_text(trial / "curve.svg", picture, sync=False)
 
     def tick(self, time_s: float) -> None:
         """Write what has waited long enough."""
@@ -160,10 +165,12 @@ class Recorder:
     def _retire(self) -> None:
         """Delete checkpoints that are not kept, once the storage knows their trials."""
         if self._unstored and not self._storage.waits:
-            for record in self._unstored:
-                self._retention.ended(record)
+            with phase("records"):
+                for record in self._unstored:
+                    self._retention.ended(record)
             self._unstored.clear()
 
+    @timed("records")
     def _write_tables(self, time_s: float, *, running: bool = True) -> None:
         self._changed = False
         if self.records:
@@ -179,6 +186,7 @@ class Recorder:
     def _state(self) -> object:
         return sorted(self._schedule.running), self._schedule.limits
 
+    @timed("records")
     def write_progress(self, time_s: float) -> None:
         """Write how far the study is, what runs, and the limits."""
         self._tables_at, self._shown = time.monotonic(), self._state()

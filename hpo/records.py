@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hpo.errors import UsageError
 from hpo.files import write_json, write_text
-from hpo.grammar.nodes import Scalar
+from hpo.grammar.scalars import Scalar
 from hpo.layout import StudyFolder
 from lightning_modules.cells import CsvWriter, plain_cell, safe_cell
 from lightning_modules.result import RunResult

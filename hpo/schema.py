@@ -1,7 +1,12 @@
 """JSON Schema of the study file, so that editors complete and check it, and of the best config."""
 
+import ast
+import inspect
+from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
+from hpo import best, sections
 from hpo.best import BestConfig
 from hpo.search import BudgetConfig, ConstraintsConfig, SearchConfig
 from hpo.space import SECTIONS
@@ -67,11 +72,35 @@ def study_schema() -> dict[str, Any]:
 def best_config_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of ``best_config.json``: our keys strictly, others open."""
     schema = BestConfig.model_json_schema(by_alias=True)
+    said = _said_of_keys(best) | _said_of_keys(sections)
+    for name, section in {**schema["$defs"], "BestConfig": schema}.items():
+        for key, words in said.get(name, {}).items():
+            section["properties"][key]["description"] = words
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "hpo best_config.json",
     }
+
+
+def _said_of_keys(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Return the docstring of each key of each class in a module.
+
+    pydantic can read them too, but would at every import: half of what `hpo best` took.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for one in ast.parse(inspect.getsource(module)).body:
+        if isinstance(one, ast.ClassDef):
+            found[one.name] = {
+                key.target.id: inspect.cleandoc(said.value.value)
+                for key, said in pairwise(one.body)
+                if isinstance(key, ast.AnnAssign)
+                and isinstance(key.target, ast.Name)
+                and isinstance(said, ast.Expr)
+                and isinstance(said.value, ast.Constant)
+                and isinstance(said.value.value, str)
+            }
+    return found
 
 
 SCHEMAS = {"study": study_schema, "best-config": best_config_schema}

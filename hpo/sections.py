@@ -15,7 +15,7 @@ from typing_extensions import TypedDict  # pydantic reads typing's own from Pyth
 from hpo.reasons import revised_reasons
 from lightning_modules.result import RunResult
 
-KEYS = ConfigDict(extra="allow", strict=True, use_attribute_docstrings=True)
+KEYS = ConfigDict(extra="allow", strict=True)
 
 
 def _inside(text: str) -> str:

@@ -1,5 +1,6 @@
 """SearchSpace: a config with undecided leaves; checked, sampled, described."""
 
+import copy
 import hashlib
 import itertools
 import json
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 
 from hpo.errors import Problem, UsageError
 from hpo.files import Document, RawPath
-from hpo.grammar.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit, on_grid
+from hpo.grammar.choosers import AtBounds, ByDefault, Chance, Chooser, Given, Unit
+from hpo.grammar.grid import grid_of
 from hpo.grammar.imported import IMPORTED, imported_space
 from hpo.grammar.nodes import (
     Choices,
@@ -72,6 +74,8 @@ class SearchSpace:
         self.values = {key: document.values[key] for key in SECTIONS if key in document.values}
         self.imported = imported_space(document.values)
         """Of a study that was imported: its parameters, from which no config follows; or None."""
+        self.chosen: Mapping[str, Mapping[str, Any]] = {}
+        """Settings of `trainer` that were chosen for a family by measuring, where none is named."""
         self.problems: list[Problem] = []
         if self.imported is not None:
             self.values = {IMPORTED: document.values[IMPORTED]}
@@ -103,7 +107,21 @@ class SearchSpace:
             UsageError: if the study was imported.
         """
         self.refuse_imported()
-        return {**_decide(self._root, chooser), "seed": seed}
+        return {**self._completed(_decide(self._root, chooser)), "seed": seed}
+
+    def names(self, section: str) -> frozenset[str]:
+        """Return the settings of a section that the study file names, decided or not."""
+        node = self._root.children.get(section)
+        return frozenset(node.children if isinstance(node, Section) else ())
+
+    def with_chosen(self, chosen: Mapping[str, Mapping[str, Any]]) -> "SearchSpace":
+        """Return this space with settings of `trainer` for each family that were measured.
+
+        What the study file names stays as it says.
+        """
+        space = copy.copy(self)
+        space.chosen = chosen
+        return space
 
     def resolve(self, params: Mapping[str, Scalar], *, seed: int = 0) -> RunConfig:
         """Return the config in which the undecided leaves have the values of ``params``."""
@@ -141,7 +159,7 @@ class SearchSpace:
         Raises:
             ValueError: if a range is continuous, or there are too many points.
         """
-        points = list(itertools.islice(_grid(self._root), MOST_GRID_POINTS + 1))
+        points = list(itertools.islice(grid_of(self._root), MOST_GRID_POINTS + 1))
         if len(points) > MOST_GRID_POINTS:
             raise ValueError(f"the grid has more than {MOST_GRID_POINTS:,} points")
         return points
@@ -154,7 +172,7 @@ class SearchSpace:
         """
         self.refuse_imported()
         for turn in range(_turns(self._root)):
-            yield RunConfig.model_validate(_candidate(self._root, turn, (), {}))
+            yield RunConfig.model_validate(self._completed(_candidate(self._root, turn, (), {})))
 
     def at(self, units: Mapping[str, float]) -> dict[str, Scalar]:
         """Return the parameters at a point of the unit cube, one number per parameter name."""
@@ -177,6 +195,14 @@ class SearchSpace:
             what = "was imported from an Optuna study; how to train its trials is not known here"
             hint = "write a study file of your own; hpo trials shows what there is"
             raise UsageError(self._document.name, what, hint)
+
+    def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return decided values with what was chosen for their family."""
+        model = values.get("model")
+        chosen = self.chosen.get(model.get("family", ""), {}) if isinstance(model, Mapping) else {}
+        if not chosen:
+            return values
+        return {**values, "trainer": {**chosen, **values.get("trainer", {})}}
 
     def _default(self, family: str | None) -> Default:
         # First which branches, then their own defaults: sgd's lr is not adamw's.
@@ -289,44 +315,6 @@ def _parameters(node: Node, branch: tuple[tuple[str, str], ...]) -> Iterator[Par
     elif isinstance(node, Section):
         for child in node.children.values():
             yield from _parameters(child, branch)
-
-
-def _points(node: Range) -> Iterable[Scalar]:
-    if node.whole and not node.log:
-        step = 1 if node.step is None else int(node.step)
-        return range(int(node.low), int(node.high) + 1, step)
-    if node.step is None:
-        raise ValueError(f"{node.place.name}: a grid needs choices or a step")
-    low, high, between = node.low, node.high, node.step
-    return (on_grid(low, high, between, k) for k in range(round((high - low) / between) + 1))
-
-
-def _grid(node: Node) -> Iterator[dict[str, Scalar]]:
-    if isinstance(node, Range):
-        yield from ({node.place.name: value} for value in _points(node))
-    elif isinstance(node, Choices):
-        yield from ({node.place.name: value} for value in node.choices)
-    elif isinstance(node, OneOf):
-        for name, section in node.branches.items():
-            yield from ({node.place.name: name, **rest} for rest in _grid(section))
-    elif isinstance(node, ListOf):
-        for length in _grid(node.length):
-            n = next(iter(length.values()), None)
-            entries = [node.entry(i) for i in range(int(n if n is not None else node.longest()))]
-            yield from ({**length, **rest} for rest in _product(entries))
-    elif isinstance(node, Section):
-        yield from _product(list(node.children.values()))
-    else:
-        yield {}
-
-
-def _product(nodes: list[Node]) -> Iterator[dict[str, Scalar]]:
-    if not nodes:
-        yield {}
-        return
-    for first in _grid(nodes[0]):
-        for rest in _product(nodes[1:]):
-            yield {**first, **rest}
 
 
 def _options(node: Node) -> int:

@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import cache
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from hpo.halving import Halving
 from hpo.search import (
     AshaConfig,
     GpConfig,
@@ -15,19 +17,38 @@ from hpo.search import (
     PercentileConfig,
     TpeConfig,
 )
+from hpo.tpe.history import History
 from lightning_modules.settings import Settings
 
+CHECKED_OPTUNA = "5.0.0"
+"""The version whose inner functions ours stand in for; the tests compare the two, bit for bit."""
 
-def make_sampler(config: Settings, *, seed: int) -> BaseSampler:
+
+def make_sampler(config: Settings, *, seed: int, history: History | None = None) -> BaseSampler:
     """Return the sampler of ``config``.
 
     Grid and quasi-random points are given (`hpo.proposals`), and need only a filler.
+
+    Args:
+        config: of the sampler.
+        seed: of its random numbers.
+        history: what the samplers of one study before this one have read of its trials.
     """
     with warnings.catch_warnings():
         # group=True is what makes TPE model branches jointly; it is marked experimental.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match config:
             case TpeConfig():
+                if knows_optuna():
+                    # Late: it needs what other versions may not have.
+                    from hpo.tpe.sampler import QuickTpe
+
+                    return QuickTpe(
+                        n_startup_trials=config.n_startup_trials,
+                        n_ei_candidates=config.n_ei_candidates,
+                        seed=seed,
+                        history=history or History(),
+                    )
                 return optuna.samplers.TPESampler(
                     multivariate=True,
                     group=True,
@@ -40,6 +61,16 @@ def make_sampler(config: Settings, *, seed: int) -> BaseSampler:
                     n_startup_trials=config.n_startup_trials, seed=seed
                 )
     return optuna.samplers.RandomSampler(seed=seed)
+
+
+@cache
+def knows_optuna() -> bool:
+    """Return whether Optuna is of the version that ours were checked against; say so if not."""
+    known = optuna.__version__ == CHECKED_OPTUNA
+    if not known:
+        what = "its own sampler is used: the same proposals, slower with many trials"
+        warnings.warn(f"optuna {optuna.__version__} is not {CHECKED_OPTUNA}: {what}", stacklevel=2)
+    return known
 
 
 def sobol_point(names: Sequence[str], *, number: int, seed: int) -> dict[str, float]:
@@ -59,13 +90,13 @@ def make_pruner(config: Settings, *, most_validations: int) -> BasePruner:
     """Return the pruner of ``config``; resources are counted in validations."""
     match config:
         case HyperbandConfig():
-            return optuna.pruners.HyperbandPruner(
+            return Halving(
                 min_resource=min(config.min_resource, most_validations),
                 max_resource=most_validations,
                 reduction_factor=config.reduction_factor,
             )
         case AshaConfig():
-            return optuna.pruners.SuccessiveHalvingPruner(
+            return Halving(
                 min_resource=config.min_resource, reduction_factor=config.reduction_factor
             )
         case MedianConfig():

@@ -11,7 +11,8 @@ from hpo.best import BestConfig, best_of
 from hpo.best_writer import BestWriter
 from hpo.budget import most_validations, scheduler_of, trial_limits
 from hpo.children import Children
-from hpo.devices import gpus_for, refuse_processes
+from hpo.choice import OPEN, chosen_lines, keep, kept, trainings_per_gpu, with_kept
+from hpo.devices import default_workers, gpus_for, refuse_processes
 from hpo.errors import EnvironmentFault, RefusedError, StudyError, UsageError
 from hpo.folder import (
     create_folder,
@@ -25,7 +26,7 @@ from hpo.folder import (
 from hpo.layout import DEFAULT_RESULTS, StudyFolder
 from hpo.loggers import refuse_loggers
 from hpo.logs import log_to
-from hpo.preflight import try_families
+from hpo.preflight import Preflight, try_families
 from hpo.proposals import Proposals, grid_points
 from hpo.records import TrialRecord, read_record, read_trials, write_leaderboard
 from hpo.retention import forget_checkpoints
@@ -43,6 +44,7 @@ from hpo.tracking.tensorboard import TensorBoardObserver
 from hpo.twins import Twins
 from hpo.workers import InProcess, Workers
 from lightning_modules.config import RunConfig
+from lightning_modules.phases import phase, timed
 from lightning_modules.plugins import loaded_plugins
 
 
@@ -75,6 +77,7 @@ def run_study(
     loggers: Sequence[str] = (),
     allow_change: bool = False,
     began: float | None = None,
+    share_cores: bool = False,
 ) -> StudyOutcome:
     """Run ``spec`` until its total budget is used; the same call again resumes, or does nothing.
 
@@ -90,6 +93,8 @@ def run_study(
             record that.
         began: when this call began, by the machine's monotonic clock; now by default. The time
             of the budget counts from there.
+        share_cores: whether ``workers`` may be changed by what is measured: half as many trials of
+            two threads each, or several on a GPU.
 
     Raises:
         UsageError: if there is no logger of a name, a family cannot take the data, a limit of a
@@ -108,24 +113,32 @@ def run_study(
     refuse_loggers(loggers)
     folder = StudyFolder(results / spec.name)
     default = spec.space.resolve(spec.space.defaults()[0].params)
-    trainers = _trainers(workers, spec)
+    exists = folder.study_file.exists()
+    spec = with_kept(spec, folder) if exists else spec
+    sharing = folder if share_cores else None
+    trainers = _trainers(workers, spec, sharing)
     folder.refuse_place()
-    tried = None if folder.study_file.exists() else _preflight(spec, trainers)
+    choose = (*OPEN, "threads") if share_cores else OPEN
+    tried = None if exists else _preflight(spec, trainers, choose)
     with folder.owned(), log_to(folder.log):
         made_here = tried is not None and not folder.study_file.exists()
         data: Mapping[str, str | None] = {}
         found: list[str] = []
         if made_here and tried is not None:
-            create_folder(folder, spec, tried)
+            keep(folder, tried.choices, tried.machine)
+            create_folder(folder, spec, _in_common(spec, tried, trainers))
+            spec = with_kept(spec, folder)
+            trainers = _trainers(workers, spec, sharing)
         else:
+            spec = with_kept(spec, folder)
             found = settings_differ(folder, spec)
             refuse(folder, [] if allow_change else found)
             if _nothing_to_do(folder, spec):
                 return _as_it_was(folder, spec, default, observers)
-            data = _preflight(spec, trainers)
+            data = _in_common(spec, _preflight(spec, trainers), trainers)
             found += data_differ(folder, data)
             refuse(folder, [] if allow_change else found)
-        with _nothing_left(folder, made_here):
+        with _nothing_left(folder, made_here), phase("storage"):
             database = StudyStorage(
                 storage or sqlite_url(results / "storage.sqlite"),
                 study=spec.name,
@@ -143,10 +156,13 @@ def run_study(
             database.close()
 
 
-def _trainers(workers: int | Workers, spec: StudySpec) -> Workers:
+def _trainers(workers: int | Workers, spec: StudySpec, sharing: StudyFolder | None) -> Workers:
+    """Return who trains; as many as suit what was chosen for the study of ``sharing``, if given."""
     if not isinstance(workers, int):
         return workers
     trainers = [config.trainer for config in spec.space.corners()]
+    if workers and sharing is not None:
+        workers = default_workers(trainers, per_gpu=trainings_per_gpu(kept(sharing)))
     gpus = gpus_for(trainers) if workers else []
     refuse_processes(trainers, gpus, workers=workers)
     return Children(workers, devices=gpus) if workers else InProcess()
@@ -172,9 +188,15 @@ def _refuse_leftovers(database: StudyStorage, folder: StudyFolder, made_here: bo
         raise RefusedError(folder.name, what, hint)
 
 
-def _preflight(spec: StudySpec, workers: Workers) -> dict[str, str | None]:
-    """Try the families; return what every call of the study must have in common beside settings."""
-    data = try_families(spec, workers).data
+@timed("start-up")
+def _preflight(spec: StudySpec, workers: Workers, choose: Sequence[str] = ()) -> Preflight:
+    """Try the families; measure how they are best computed, as far as that is to be chosen."""
+    return try_families(spec, workers, choose=choose)
+
+
+def _in_common(spec: StudySpec, tried: Preflight, workers: Workers) -> dict[str, str | None]:
+    """Return what every call of the study must have in common beside settings."""
+    data = tried.data
     return {**data, "workers": str(workers.capacity)} if spec.search.reproducible else data
 
 
@@ -252,6 +274,7 @@ def _supervise(
         direction=study.direction,
         past=records,
         total=total,
+        chosen=chosen_lines(folder),
     )
     for observer in observers:
         observer.study_started(start)

@@ -3,13 +3,14 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from hpo.answers import Answers, SupervisorFailed
 from hpo.best_writer import BestWriter
 from hpo.files import make_folder
 from hpo.layout import StudyFolder
@@ -26,6 +27,7 @@ from hpo.storage.writer import StudyStorage
 from hpo.tracking.observers import Observer
 from hpo.twins import Twins
 from hpo.workers import Workers
+from lightning_modules.phases import heard, phase, running, timed
 from lightning_modules.result import Command, Validation
 from lightning_modules.running import can_go_on
 from lightning_modules.task import Direction
@@ -151,7 +153,7 @@ class Supervisor:
             self._workers.close()
             for number in list(self._running):
                 self._give_back(number)
-            with suppress(StopNow):  # what is not written follows from the records
+            with suppress(StopNow), phase("records"):  # what is not written follows from them
                 if not isinstance(sys.exception(), NoRoom):
                     self._recorder.close(self.time_s())
                 self.steering.settle()
@@ -179,15 +181,13 @@ class Supervisor:
 
     def warn(self, text: str) -> None:
         """Tell everybody; the study goes on."""
-        for observer in self._observers:
-            observer.warned(text)
+        self._tell(lambda observer: observer.warned(text))
 
     def validated(self, number: int, validation: Validation) -> Command:
         """Take a report of a running trial and answer it."""
         attempt = self._running[number]
         prune = self._report(attempt.proposal, validation.validation, validation.objective)
-        for observer in self._observers:
-            observer.validated(number, validation, prune=prune)
+        self._tell(lambda observer: observer.validated(number, validation, prune=prune))
         command = self._scheduler.validated(prune=prune, time_s=self._due_s())
         return self.steering.answer(number, command)
 
@@ -198,6 +198,12 @@ class Supervisor:
         for observer in self._observers:
             observer.batch_ended()
         return self._scheduler.batch_ended(time_s=self._due_s())
+
+    @timed("records")
+    def _tell(self, what: Callable[[Observer], None]) -> None:
+        """Tell every observer."""
+        for observer in self._observers:
+            what(observer)
 
     def _disk_is_full(self) -> bool:
         """Return whether less is free than a trial should be begun with."""
@@ -212,9 +218,10 @@ class Supervisor:
         if twin is not None:
             self._take_over(proposal, twin)
             return
-        self._begin(proposal)
-        folder = self._trial_folder(proposal.number)
-        self._recorder.begun(proposal)
+        with phase("records"):
+            self._begin(proposal)
+            folder = self._trial_folder(proposal.number)
+            self._recorder.begun(proposal)
         own = self._workers.shares_data
         order = TrialOrder(
             number=proposal.number,
@@ -227,13 +234,17 @@ class Supervisor:
             loggers=list(self._study.loggers),
             limits=dict(self._study.constraints),
             memory_bytes=self._study.limits.memory_bytes,
+            asked_s=time.monotonic() if own and running() else None,
         )
-        self._workers.start(order, _Answers(self, proposal.number))
+        with phase("start-up"):
+            self._workers.start(order, Answers(self, proposal.number))
 
     def _wait(self) -> None:
         """Wait for what runs; enforce the limits that a trial does not keep by itself."""
         limit = self._study.limits
-        for end in self._workers.wait(TICK_S):
+        with phase("waiting"):
+            ended = self._workers.wait(TICK_S)
+        for end in ended:
             self._end(end)
         if self._running and self.batch_ended() is Command.ABANDON:
             self._workers.abandon()
@@ -256,6 +267,7 @@ class Supervisor:
         end = {"number": number, "outcome": "failed", "reason": reason, "what": what}
         self._end(TrialEnd.model_validate(end))
 
+    @timed("sampling")
     def _propose(self, start: Start) -> Proposal | Misfit:
         if start.number is None:
             proposal = self._proposals.ask(self.steering.wish())
@@ -270,13 +282,11 @@ class Supervisor:
         attempt = Attempt(proposal=proposal, started_utc=now_utc(), started=time.monotonic())
         self._running[proposal.number] = attempt
         self._scheduler.started(proposal.number)
-        for observer in self._observers:
-            observer.trial_started(proposal)
+        self._tell(lambda observer: observer.trial_started(proposal))
 
     def _take_over(self, proposal: Proposal, twin: TrialRecord) -> None:
         """End a trial with the outcome of an earlier one of an equal config, its curve included."""
-        for observer in self._observers:
-            observer.trial_started(proposal)
+        self._tell(lambda observer: observer.trial_started(proposal))
         number = proposal.number
         curve = self._recorder.copy_curve(twin.number, number)
         for validation, value in curve.items():
@@ -290,6 +300,7 @@ class Supervisor:
             return None
         return self._twins.of(proposal.number, proposal.config.portable())
 
+    @timed("sampling")
     def _report(self, proposal: Proposal, validation: int, value: float) -> bool:
         """Hand a value to pruner and storage, once each; return whether the pruner stops here."""
         if validation not in proposal.trial.intermediate_values:
@@ -305,6 +316,7 @@ class Supervisor:
         return folder
 
     def _end(self, end: TrialEnd) -> None:
+        self._hear(end)
         if end.outcome == "killed" and self._scheduler.halted is not None:
             self._give_back(end.number)  # the machine ends everything: no fault of the trial
             return
@@ -322,8 +334,11 @@ class Supervisor:
 
     def _finish(self, record: TrialRecord, traceback: str) -> None:
         """Put the end of a trial on record, and tell everybody."""
-        is_best = self._recorder.ended(record, traceback, time_s=self.time_s())
-        self._proposals.tell(record.number, record.state, record.value, violation=record.violation)
+        with phase("records"):
+            is_best = self._recorder.ended(record, traceback, time_s=self.time_s())
+        with phase("sampling"):
+            state, value = record.state, record.value
+            self._proposals.tell(record.number, state, value, violation=record.violation)
         if self._twins is not None:
             self._twins.ended(record)
         self._scheduler.finished(
@@ -332,8 +347,15 @@ class Supervisor:
             failure=_failure(record),
             repeated=record.same_as is not None,
         )
-        for observer in self._observers:
-            observer.trial_ended(record, best=is_best)
+        self._tell(lambda observer: observer.trial_ended(record, best=is_best))
+
+    def _hear(self, end: TrialEnd) -> None:
+        """Take in where the time of a child went; one that died could not say."""
+        if not running() or not self._workers.shares_data:
+            return
+        attempt = self._running.get(end.number)
+        lost = 0.0 if attempt is None else time.monotonic() - attempt.started
+        heard(end.phases or {"other": lost})
 
     def _record(self, end: TrialEnd) -> TrialRecord:
         return trained_record(
@@ -346,44 +368,13 @@ class Supervisor:
 
     def _limited(self, limits: Limits) -> None:
         self._recorder.write_progress(self.time_s())
-        for observer in self._observers:
-            observer.budget_changed(limits)
+        self._tell(lambda observer: observer.budget_changed(limits))
 
     def _give_back(self, number: int) -> None:
         self._running.pop(number)
         self._storage.give_back(number)
         self._scheduler.given_back(number)
-        for observer in self._observers:
-            observer.trial_given_back(number)
-
-
-class _Answers:
-    """The listener of one trial: hands its reports to the supervisor."""
-
-    def __init__(self, supervisor: Supervisor, number: int) -> None:
-        self._supervisor = supervisor
-        self._number = number
-
-    def validated(self, validation: Validation) -> Command:
-        with _not_the_trials_fault():
-            return self._supervisor.validated(self._number, validation)
-
-    def batch_ended(self) -> Command:
-        with _not_the_trials_fault():
-            return self._supervisor.batch_ended()
-
-
-class SupervisorFailed(BaseException):
-    """The supervisor, or an observer, failed while it answered a trial of this process."""
-
-
-@contextmanager
-def _not_the_trials_fault() -> Iterator[None]:
-    """Carry an error of ours past the border at which errors become the trial's."""
-    try:
-        yield
-    except Exception as error:
-        raise SupervisorFailed from error
+        self._tell(lambda observer: observer.trial_given_back(number))
 
 
 def _failure(record: TrialRecord) -> str | None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+
 if TYPE_CHECKING:  # every command needs words, hardly one needs these
     from hpo.grammar.nodes import Scalar
     from hpo.records import TrialRecord
@@ -52,6 +54,22 @@ def size_words(n_bytes: int) -> str:
         if n_bytes < 999.5 * size:
             return f"{n_bytes / size:.{1 if n_bytes < 9.95 * size else 0}f} {unit}"
     return f"{n_bytes / 1e12:.1f} TB"
+
+
+def short(name: str, cells: int = 18) -> str:
+    """Return a name cut to so many cells; an ideograph takes two.
+
+    >>> short("a" * 30, 10), short("b", 10)
+    ('aaaaaaaaa…', 'b')
+    """
+    if cell_len(name) <= cells:
+        return name
+    kept = ""
+    for letter in name:
+        if cell_len(kept + letter) > cells - 1:
+            break
+        kept += letter
+    return kept + "…"
 
 
 def arrow(direction: str) -> str:

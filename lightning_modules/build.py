@@ -23,6 +23,7 @@ from lightning_modules.families import FAMILIES
 from lightning_modules.layers.level import relative
 from lightning_modules.module import SupervisedModule
 from lightning_modules.plugins import blamed
+from lightning_modules.program import lay_out
 from lightning_modules.task import ForecastingConfig
 
 
@@ -103,13 +104,15 @@ def build_module(config: RunConfig, data: RunData) -> pl.LightningModule:
     """Return the module of ``config`` with fresh weights from the global generator.
 
     Raises:
-        UsageError: if the family cannot take this kind of data.
+        UsageError: if the family cannot take this kind of data, or a layout is chosen for no
+            convolution.
     """
     family = FAMILIES[config.family]
     if family.whole:
         whole: Any = family.resolve()(config.model)
         if not isinstance(whole, pl.LightningModule):
             raise TypeError(f"{config.family} built a {type(whole).__name__}, no LightningModule")
+        lay_out(whole, config)
         return whole
     if data.facts is None:
         raise TypeError("a family's run always knows its data")
@@ -119,7 +122,9 @@ def build_module(config: RunConfig, data: RunData) -> pl.LightningModule:
         what = f"{config.family} takes {' or '.join(family.takes)} data, "
         what += f"{config.source} gives {kind} {data.facts.input_shape}"
         raise UsageError("model.family", what, f"families for it: {', '.join(fitting)}")
-    return SupervisedModule(config, _fitted(config, data, data.facts))
+    module = SupervisedModule(config, _fitted(config, data, data.facts))
+    lay_out(module, config)
+    return module
 
 
 def _fitted(config: RunConfig, data: RunData, facts: DataFacts) -> DataFacts:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from lightning_modules.durable import file_sha256, is_temporary, replacing
+from lightning_modules.durable import is_temporary
 from lightning_modules.errors import UsageError
 
 
@@ -20,7 +20,10 @@ class PlainCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path | io.BytesIO,
+        storage_options: Any = None,
     ) -> None:
         """Write ``checkpoint`` with plain hyperparameters only: paths as text, no functions.
 
@@ -31,6 +34,9 @@ class PlainCheckpointIO(TorchCheckpointIO):
             key: _plain(value) if key in _HYPERPARAMETERS else value
             for key, value in checkpoint.items()
         }
+        if isinstance(path, io.BytesIO):
+            torch.save(kept, path)
+            return
         if not is_temporary(path):
             super().save_checkpoint(kept, path, storage_options)
             return
@@ -58,20 +64,18 @@ def _plain(value: Any) -> Any:
     return _NOTHING
 
 
-def save_weights(trainer: pl.Trainer, path: Path) -> str:
-    """Write a Lightning checkpoint without what only the continuation of the run needs.
+def weights_content(trainer: pl.Trainer) -> memoryview:
+    """Return the bytes of a Lightning checkpoint without what only going on would need.
 
-    ``load_from_checkpoint`` reads it too.
+    ``load_from_checkpoint`` reads a file of them too.
 
-    Returns:
-        The hash of the file.
-
-    Raises:
-        TrialFailed: reason ``disk`` if there is no room; the file is what it was.
+    Args:
+        trainer: that trains, with a `PlainCheckpointIO`.
     """
-    with replacing(path) as temporary:
-        trainer.save_checkpoint(temporary, weights_only=True)
-        return file_sha256(temporary)
+    content: Any = io.BytesIO()  # Lightning hands it through as it would a path
+    trainer.save_checkpoint(content, weights_only=True)
+    taken: memoryview = content.getbuffer()
+    return taken
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

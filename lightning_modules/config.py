@@ -42,6 +42,14 @@ def _is_one(value: int) -> bool:
     return value == 1
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_off(value: bool) -> bool:
+    return not value
+
+
 class EarlyStoppingConfig(Settings):
     """Stop after ``patience`` validations that were not better by ``min_delta``."""
 
@@ -70,6 +78,11 @@ class TrainerConfig(Settings):
     processes: int = shape(1, ge=1)
     """How many train the run together, each a share of every batch, each on a GPU of its own."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = shape("32-true")
+    layout: Literal["contiguous", "channels_last"] | None = shape(None, exclude_if=_is_none)
+    """How the weights of convolutions over images lie in memory, and with them what they see; None
+    is the network's own: of `cnn` and `resnet` channels last."""
+    compile: bool = shape(False, exclude_if=_is_off)
+    """Whether ``torch.compile`` makes one program of the network, for the training alone."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
 
     @model_validator(mode="after")
@@ -150,17 +163,17 @@ class RunConfig(Settings):
     @property
     def family(self) -> str:
         """The name of the model's family."""
-        return str(self.model.model_dump()["family"])
+        return str(vars(self.model)["family"])
 
     @property
     def source(self) -> str:
         """The name of the data source."""
-        return str(self.data.model_dump()["source"])
+        return str(vars(self.data)["source"])
 
     @property
     def kind(self) -> str | None:
         """The kind of task, None where module and data are the user's own."""
-        return None if self.task is None else str(self.task.model_dump()["kind"])
+        return None if self.task is None else str(vars(self.task)["kind"])
 
     @property
     def n_folds(self) -> int | None:
@@ -271,6 +284,9 @@ def _conflicts(config: RunConfig) -> list[str]:
         *_series_conflicts(config),
         *_mixing_conflicts(config),
         *_averaging_conflicts(config),
+        f"trainer.compile: {config.family}, a whole LightningModule, compiles itself; remove this"
+        if config.whole and config.trainer.compile
+        else "",
         "trainer.processes: folds are trained one by one in one process; remove this setting"
         if config.n_folds is not None and config.trainer.processes > 1
         else "",

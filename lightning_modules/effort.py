@@ -9,6 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lightning_modules.phases import Span
+
 GRADIENT_NORM = "train/grad_norm"
 
 
@@ -23,6 +25,8 @@ class GradientNorm:
     def __init__(self) -> None:
         self._sum: Tensor | float = 0.0
         self._count: Tensor | int = 0
+        self._plain: bool | None = None
+        """Whether all gradients are of one kind; a run's do not change that."""
 
     def add(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Any) -> None:
         """Take in the gradients of a step that is about to be made."""
@@ -38,7 +42,9 @@ class GradientNorm:
         ]
         if not gradients:
             return
-        norm = total_norm(gradients)
+        if self._plain is None:
+            self._plain = is_plain(gradients)
+        norm = (norm_of if self._plain else total_norm)(gradients)
         if scaler is None:
             self._sum, self._count = self._sum + norm, self._count + 1
         else:
@@ -67,10 +73,20 @@ def total_norm(gradients: Sequence[Tensor]) -> Tensor:
     >>> total_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
     tensor(5.)
     """
+    if is_plain(gradients):
+        return norm_of(gradients)
+    dense = [one.coalesce().values() if one.is_sparse else one for one in gradients]
+    return torch.nn.utils.get_total_norm([one.float() for one in dense])
+
+
+def is_plain(gradients: Sequence[Tensor]) -> bool:
+    """Return whether gradients are dense, of single precision, and on one device."""
     kinds = {(one.is_sparse, one.device, one.dtype) for one in gradients}
-    if kinds - {(False, gradients[0].device, torch.float32)}:
-        dense = [one.coalesce().values() if one.is_sparse else one for one in gradients]
-        return torch.nn.utils.get_total_norm([one.float() for one in dense])
+    return kinds == {(False, gradients[0].device, torch.float32)}
+
+
+def norm_of(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the Euclidean norm of plain gradients together, ``()``."""
     norms: Sequence[Tensor] = torch._foreach_norm(list(gradients))
     total: Tensor = torch.linalg.vector_norm(torch.stack([*norms]))
     return total
@@ -81,6 +97,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._begun: float | None = None
+        self._phase = Span("training")
         self._seconds = 0.0
         self._rows: int | None = 0
 
@@ -88,10 +105,12 @@ class Pace:
         """Let the clock run, if it does not."""
         if self._begun is None:
             self._begun = time.perf_counter()
+            self._phase.begin()
 
     def rest(self) -> None:
         """Stop the clock, if it runs."""
         self._seconds, self._begun = self._so_far(), None
+        self._phase.end()
 
     def add(self, rows: int | None) -> None:
         """Take in a batch of so many rows; None if nobody knows how many."""
@@ -139,6 +158,9 @@ def rows_of(batch: Any) -> int | None:
     >>> rows_of([torch.zeros(4, 2), torch.zeros(3)]) is None
     True
     """
+    if type(batch) is tuple and batch and all(type(one) is Tensor and one.ndim for one in batch):
+        first = len(batch[0])
+        return first if all(len(one) == first for one in batch) else None
     lengths = set(_lengths(batch))
     return lengths.pop() if len(lengths) == 1 else None
 

@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from lightning_modules.build import RunData
 from lightning_modules.config import RunConfig
+from lightning_modules.curve import CURVE, write_curve
 from lightning_modules.durable import full_disk, write_text
+from lightning_modules.outcome import BEST
 from lightning_modules.result import SECONDS, SPEED, Command, Listener, RunResult, Validation
-from lightning_modules.watch import BEST, CURVE, Abandoned, write_curve
+from lightning_modules.watch import Abandoned
 
 KEPT = (BEST, "preparation.json", "confusion.svg", "residuals.svg")
 """What the first fold's network leaves in the folder of the run, where it left them."""

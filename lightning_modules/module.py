@@ -154,15 +154,27 @@ class SupervisedModule(pl.LightningModule):
         """
         outputs, targets = self.collect()
         values = self.measure_all(outputs, targets, everything=False)
-        for name, value in values.items():
-            self.log(f"val/{name}", value)
+        told = {f"val/{name}": value for name, value in values.items()}
         self.validated = (self.outlook(outputs), self.truth(targets))
         if self._trained:
             trained = self._measure_trained(*self._trained.take())
-            self.log(f"train/{self.config.objective.metric}", trained)
+            told[f"train/{self.config.objective.metric}"] = trained
+        self._tell(told)
         if self._plateau is not None and not self.trainer.sanity_checking:
             objective = values[self.config.objective.metric]
             self._plateau.step(self.trainer.strategy.broadcast(objective))
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        """Log the outcome of a validation.
+
+        Lightning's ``log`` collects, reduces and sorts what is told at every batch. Where no logger
+        asks for that, callbacks are told here, by the numbers that they would get.
+        """
+        if self.trainer.loggers:
+            self.log_dict(values)
+        else:
+            tensors = {name: torch.tensor(value) for name, value in values.items()}
+            self.trainer.callback_metrics.update(tensors)
 
     def outlook(self, outputs: Tensor) -> Tensor:
         """Return what raw outputs predict: classes ``(rows,)``, labels 0 and 1, or numbers."""
@@ -217,7 +229,12 @@ class SupervisedModule(pl.LightningModule):
         if self.config.optimizer is None or self.config.schedule is None:
             raise TypeError("a family's config always has an optimizer and a schedule")
         n_steps = self._n_steps()
-        optimizer = build_optimizer(self.config.optimizer, self.network, n_steps=n_steps)
+        optimizer = build_optimizer(
+            self.config.optimizer,
+            self.network,
+            n_steps=n_steps,
+            fused=self.config.trainer.precision != "16-mixed",
+        )
         schedule = build_schedule(
             self.config.schedule,
             optimizer,

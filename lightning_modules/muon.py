@@ -57,6 +57,7 @@ class Muon(Optimizer):
         lr: of matrices, of the others.
         momentum: of matrices, Nesterov's.
         betas: of the others.
+        fused: whether AdamW makes its step by one kernel.
     """
 
     def __init__(
@@ -67,8 +68,9 @@ class Muon(Optimizer):
         lr: tuple[float, float],
         momentum: float,
         betas: tuple[float, float],
+        fused: bool = False,
     ) -> None:
-        self._adamw = AdamW(others, lr=lr[1], betas=betas)
+        self._adamw = AdamW(others, lr=lr[1], betas=betas, fused=fused)
         groups = [{**one, "lr": lr[0], "momentum": momentum} for one in matrices]
         super().__init__([*groups, *self._adamw.param_groups], {})
 

@@ -48,13 +48,17 @@ def parameter_groups(parameters: Iterable[nn.Parameter], decay: float) -> Groups
     ]
 
 
-def build_optimizer(config: Settings, network: nn.Module, *, n_steps: int) -> Optimizer:
+def build_optimizer(
+    config: Settings, network: nn.Module, *, n_steps: int, fused: bool = True
+) -> Optimizer:
     """Return the optimizer of ``config`` over the parameters of ``network``.
 
     Args:
         config: the optimizer's.
         network: what is trained; frozen parameters are left out.
         n_steps: of the whole run, for a warm-up.
+        fused: whether one kernel makes a whole step, where torch has one: for a small network
+            several times as fast, and the same to rounding. Not where gradients are scaled.
 
     Raises:
         TypeError: if no optimizer is built from that config model.
@@ -62,13 +66,13 @@ def build_optimizer(config: Settings, network: nn.Module, *, n_steps: int) -> Op
             ``network`` in its own way.
     """
     if isinstance(config, MuonConfig):
-        return _muon(config, network)
+        return _muon(config, network, fused=fused)
     build = _BUILDERS.get(type(config))
     if build is None:
         raise TypeError(f"no optimizer is built from {type(config).__name__}")
     settings: Any = config
     groups = parameter_groups(network.parameters(), settings.weight_decay)
-    return build(settings, groups, n_steps)
+    return build(settings, groups, n_steps, fused)
 
 
 def refuse_missing(config: Settings) -> None:
@@ -91,30 +95,34 @@ def _package(name: str) -> Any:
         raise UsageError("optimizer.name", what, "pip install 'hpo[optim]'") from None
 
 
-Build = Callable[[Any, Groups, int], Optimizer]
+Build = Callable[[Any, Groups, int, bool], Optimizer]
+"""From config, groups, steps of the run, and whether to use a fused kernel."""
 
 
-def _sgd(config: SgdConfig, groups: Groups, n_steps: int) -> Optimizer:
-    return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov)
+def _sgd(config: SgdConfig, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
+    return torch.optim.SGD(
+        groups, lr=config.lr, momentum=config.momentum, nesterov=config.nesterov, fused=fused
+    )
 
 
-def _adagrad(config: AdagradConfig, groups: Groups, n_steps: int) -> Optimizer:
-    return torch.optim.Adagrad(groups, lr=config.lr, lr_decay=config.lr_decay)
+def _adagrad(config: AdagradConfig, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
+    return torch.optim.Adagrad(groups, lr=config.lr, lr_decay=config.lr_decay, fused=fused)
 
 
-def _rmsprop(config: RmspropConfig, groups: Groups, n_steps: int) -> Optimizer:
+def _rmsprop(config: RmspropConfig, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
     return torch.optim.RMSprop(groups, lr=config.lr, alpha=config.alpha, momentum=config.momentum)
 
 
-def _adafactor(config: AdafactorConfig, groups: Groups, n_steps: int) -> Optimizer:
+def _adafactor(config: AdafactorConfig, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
     return torch.optim.Adafactor(groups, lr=config.lr, beta2_decay=config.beta2_decay)
 
 
-def _adam(kind: Callable[..., Optimizer], **fixed: bool) -> Build:
+def _adam(kind: Callable[..., Optimizer], *, has_fused: bool = False, **fixed: bool) -> Build:
     """Return a builder of one of torch's relatives of Adam."""
 
-    def build(config: Any, groups: Groups, n_steps: int) -> Optimizer:
-        return kind(groups, lr=config.lr, betas=(config.beta1, config.beta2), **fixed)
+    def build(config: Any, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
+        settings = {**fixed, "fused": fused} if has_fused else fixed
+        return kind(groups, lr=config.lr, betas=(config.beta1, config.beta2), **settings)
 
     return build
 
@@ -122,7 +130,7 @@ def _adam(kind: Callable[..., Optimizer], **fixed: bool) -> Build:
 def _extra(name: str) -> Build:
     """Return a builder of an optimizer of the package that the extra ``optim`` brings."""
 
-    def build(config: Any, groups: Groups, n_steps: int) -> Optimizer:
+    def build(config: Any, groups: Groups, n_steps: int, fused: bool) -> Optimizer:
         kind = getattr(_package(config.name), name)
         settings: dict[str, Any] = {}
         fields = type(config).model_fields
@@ -141,8 +149,8 @@ def _extra(name: str) -> Build:
 
 _BUILDERS: Mapping[type[Settings], Build] = {
     SgdConfig: _sgd,
-    AdamConfig: _adam(torch.optim.Adam),
-    AdamwConfig: _adam(torch.optim.AdamW),
+    AdamConfig: _adam(torch.optim.Adam, has_fused=True),
+    AdamwConfig: _adam(torch.optim.AdamW, has_fused=True),
     NadamConfig: _adam(torch.optim.NAdam, decoupled_weight_decay=True),
     RadamConfig: _adam(torch.optim.RAdam, decoupled_weight_decay=True),
     AdamaxConfig: _adam(torch.optim.Adamax),
@@ -157,7 +165,7 @@ _BUILDERS: Mapping[type[Settings], Build] = {
 }
 
 
-def _muon(config: MuonConfig, network: nn.Module) -> Optimizer:
+def _muon(config: MuonConfig, network: nn.Module, *, fused: bool) -> Optimizer:
     hidden = matrices(network)
     if not hidden:
         what = "muon would train nothing: the network has no matrix before its output layer"
@@ -170,6 +178,7 @@ def _muon(config: MuonConfig, network: nn.Module) -> Optimizer:
         lr=(config.lr, config.adamw_factor * config.lr),
         momentum=config.momentum,
         betas=(config.beta1, config.beta2),
+        fused=fused,
     )
 
 

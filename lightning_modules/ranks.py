@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from lightning_modules.accumulation import ends_step, part_of_step
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import UsageError
+from lightning_modules.generators import seed_step
 from lightning_modules.result import Command, Listener, Validation
 from lightning_modules.seeds import of_step
 from lightning_modules.watch import Abandoned, validates_after
@@ -141,7 +142,7 @@ class Follow(pl.Callback):
     ) -> None:
         """Make what the step draws a function of (seed, step, batch of the step, process)."""
         part, rank = part_of_step(trainer, batch_idx), trainer.global_rank
-        torch.manual_seed(of_step(self._config.seed, "step", trainer.global_step, part, rank))
+        seed_step(of_step(self._config.seed, "step", trainer.global_step, part, rank))
 
     def on_train_batch_end(
         self,

@@ -19,6 +19,7 @@ from lightning_modules.data.facts import facts_of_fitted
 from lightning_modules.data.prepared import Fitted
 from lightning_modules.errors import UsageError
 from lightning_modules.module import SupervisedModule
+from lightning_modules.program import in_precision
 from lightning_modules.settings import Settings
 from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
 
@@ -96,7 +97,8 @@ def score(
 ) -> Scored:
     """Measure loss and every metric of the task on ``validation`` or ``test``.
 
-    For a whole module: what its ``validation_step`` or ``test_step`` logs.
+    In the precision of the config, as it was validated when it was trained. For a whole module:
+    what its ``validation_step`` or ``test_step`` logs.
 
     Args:
         config: the run.
@@ -131,8 +133,9 @@ def _score_ours(config: RunConfig, module: SupervisedModule, data: RunData, spli
         ours = data.module(config)
         batches = ours.test_dataloader() if split == "test" else ours.val_dataloader()
     with torch.inference_mode():
-        for index, batch in enumerate(batches):
-            module.validation_step(batch, index)
+        with in_precision(config, module.device):
+            for index, batch in enumerate(batches):
+                module.validation_step(batch, index)
         outputs, targets = module.collect()
         return Scored(
             metrics=module.measure_all(outputs, targets, everything=True),

@@ -27,8 +27,12 @@ from lightning_modules.costs import costs_of
 from lightning_modules.durable import full_disk, write_text
 from lightning_modules.effort import speed
 from lightning_modules.errors import TrialFailed, UsageError
+from lightning_modules.factories import factories_looked_up_once
 from lightning_modules.folds import train_folds
 from lightning_modules.interrupts import OwnSignals
+from lightning_modules.outcome import forget_outcome
+from lightning_modules.phases import phase
+from lightning_modules.program import compile_network, refuse_compiler, uncompiled
 from lightning_modules.ranks import (
     Agreed,
     Follow,
@@ -40,7 +44,8 @@ from lightning_modules.ranks import (
 from lightning_modules.result import DataRecord, Listener, RunResult
 from lightning_modules.running import forget_running, newest_sound
 from lightning_modules.seeds import derive
-from lightning_modules.watch import Watch, forget_outcome
+from lightning_modules.steps import use_lean_steps
+from lightning_modules.watch import Watch
 
 NO_ROWS = "the tensors of a batch have different lengths: how many rows it has is not known"
 _log = logging.getLogger(__name__)
@@ -117,6 +122,7 @@ def _train_once(
         seed_everything(derive(config.seed, "init"))
         with _memory_failures():
             module = build_module(config, data)
+        compile_network(module, config)
         write_text(folder / "config.json", json.dumps(config.portable(), indent=2) + "\n")
         if data.prepared is not None:
             text = data.prepared.fitted.model_dump_json(indent=2)
@@ -125,10 +131,11 @@ def _train_once(
         told = loggers(folder) if loggers is not None else []
         trainer = make_trainer(config, folder, callbacks=[watch], loggers=told)
         _fit(trainer, module, data, config, of_the_first(config, resume_from(folder)))
-        result = _result(config, data, trainer, module, watch)
-        if show is not None and watch.outlook is not None and not watch.stopped:
-            show(folder, *watch.outlook)
-        forget_running(folder)
+        with phase("records"):
+            result = _result(config, data, trainer, module, watch)
+            if show is not None and watch.outlook is not None and not watch.stopped:
+                show(folder, *watch.outlook)
+            forget_running(folder)
         return result
 
 
@@ -145,6 +152,7 @@ def follow(config: RunConfig, folder: Path, *, data: RunData) -> None:
         seed_everything(derive(config.seed, "init"))
         with _memory_failures():
             module = build_module(config, data)
+        compile_network(module, config)
         trainer = make_trainer(config, folder, callbacks=[Follow(config)])
         _fit(trainer, module, data, config, of_the_first(config, None))
 
@@ -167,9 +175,10 @@ def make_trainer(
         limits: ``limit_train_batches`` and such, for a trial batch.
 
     Raises:
-        UsageError: if this machine has no device for the precision.
+        UsageError: if this machine has no device for the precision, or no compiler.
     """
     refuse_precision(config)
+    refuse_compiler(config)
     settings = config.trainer
     every = settings.validate_every
     stopping: list[pl.Callback] = []
@@ -187,7 +196,7 @@ def make_trainer(
     averaging = averaging_of(config)
     before = [WholeSteps(), *([averaging] if averaging else [])]
     after = [AfterValidation(averaging)] if averaging else []
-    return pl.Trainer(
+    return _trainer(
         **trainer_arguments(config),
         precision=settings.precision,
         max_epochs=settings.max_epochs,
@@ -206,6 +215,11 @@ def make_trainer(
         plugins=[PlainCheckpointIO()],
         **limits,
     )
+
+
+def _trainer(**settings: Any) -> pl.Trainer:
+    with factories_looked_up_once():
+        return pl.Trainer(**settings)
 
 
 def refuse_precision(config: RunConfig) -> None:
@@ -286,6 +300,7 @@ def _fit(
     batches = data.module(config)
     if config.trainer.processes > 1:
         batches = whole_validation(batches)
+    use_lean_steps(trainer, module)
     with _memory_failures(), quiet_lightning():
         trainer.fit(module, datamodule=batches, ckpt_path=resume, weights_only=True)
 
@@ -321,7 +336,8 @@ def _result(
         stopped = "pruner"
     elif trainer.should_stop:
         stopped = "early_stopping"
-    costs = costs_of(module, data)
+    with uncompiled():
+        costs = costs_of(module, data)
     samples_per_second = speed(watch.train_seconds, watch.train_rows)
     unknown = {} if samples_per_second else {"samples_per_second": NO_ROWS}
     return RunResult(

@@ -1,9 +1,8 @@
 """The callback that watches a run: seeds its steps, keeps its curve and best weights, reports."""
 
-import hashlib
-import io
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from lightning_modules.accumulation import ends_step, part_of_step
-from lightning_modules.cells import CsvWriter, safe_cell
-from lightning_modules.checkpoint import save_weights
 from lightning_modules.config import RunConfig
-from lightning_modules.durable import file_sha256, replacing, write_text
 from lightning_modules.effort import (
     GRADIENT_NORM,
     GradientNorm,
@@ -23,13 +19,14 @@ from lightning_modules.effort import (
     speed,
 )
 from lightning_modules.errors import TrialFailed
+from lightning_modules.generators import seed_step
 from lightning_modules.module import SupervisedModule
+from lightning_modules.outcome import Outcome
+from lightning_modules.phases import Span, phase
 from lightning_modules.result import SECONDS, SPEED, Checkpoint, Command, Listener, Validation
 from lightning_modules.running import keep_running
 from lightning_modules.seeds import of_step
 
-BEST = "best.ckpt"
-CURVE = "curve.csv"
 LOSS = "val/loss"
 """Under which name our modules log the loss of a validation."""
 SAVE_EVERY_S = 60.0
@@ -63,11 +60,12 @@ class Watch(pl.Callback):
         self._loss_sum: torch.Tensor | float = 0.0
         self._loss_count = 0
         self._norm, self._pace = GradientNorm(), Pace()
+        self._validating = Span("validation")
         self.train_seconds = 0.0
         self.train_rows: int | None = 0
         self.validations: list[Validation] = []
         self.best: Validation | None = None
-        self._best_sha256 = ""
+        self._outcome = Outcome(folder)
         self.outlook: tuple[torch.Tensor, torch.Tensor] | None = None
         """What the best validation predicted, and what was right; None of a user's own module."""
         self._lr = math.nan
@@ -96,7 +94,7 @@ class Watch(pl.Callback):
         """Make what the step draws a function of (seed, step, batch of the step)."""
         self._pace.run()
         part = part_of_step(trainer, batch_idx)
-        torch.manual_seed(of_step(self._config.seed, "step", trainer.global_step, part))
+        seed_step(of_step(self._config.seed, "step", trainer.global_step, part))
 
     def on_train_batch_end(
         self,
@@ -134,7 +132,7 @@ class Watch(pl.Callback):
         hash whether all of it is sound.
         """
         return {
-            "best": _content(self._folder / self.best_checkpoint().path) if self.best else None,
+            "best": self._outcome.content() if self.best else None,
             "validations": [one.model_dump(mode="json") for one in self.validations],
             "loss_sum": float(self._loss_sum),
             "loss_count": self._loss_count,
@@ -151,13 +149,7 @@ class Watch(pl.Callback):
         self.validations = [Validation.model_validate(one) for one in state_dict["validations"]]
         best = [one for one in self.validations if one.best]
         self.best = best[-1] if best else None
-        forget_outcome(self._folder)
-        if self.best is not None:
-            content = state_dict["best"].numpy()
-            self._best_sha256 = hashlib.sha256(content).hexdigest()
-            with replacing(self._folder / BEST) as temporary:
-                temporary.write_bytes(content.data)
-            write_curve(self._folder / CURVE, self.validations)
+        self._outcome.restore(state_dict["best"] if self.best else None, self.validations)
         self._loss_sum = float(state_dict["loss_sum"])
         self._loss_count = int(state_dict["loss_count"])
         self._started = time.monotonic() - float(state_dict["seconds"])
@@ -172,35 +164,24 @@ class Watch(pl.Callback):
         """Describe the file of the best weights, as it was written.
 
         Raises:
-            TrialFailed: reason ``disk`` if it is damaged since.
+            TrialFailed: reason ``disk`` if there is no room, or it is damaged since.
         """
-        path = self._folder / BEST
-        if not path.is_file() or file_sha256(path) != self._best_sha256:
-            what = f"{path}: is not what was written there"
-            raise TrialFailed("disk", what, "check the disk, then run the same command again")
-        return Checkpoint(path=BEST, sha256=self._best_sha256, bytes=path.stat().st_size)
+        return self._outcome.checkpoint()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Remember the lr that led here, before a schedule reads the outcome."""
         self._pace.rest()
+        self._validating.begin()
         if not trainer.sanity_checking and trainer.optimizers:
             self._lr = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the curve, keep the best weights, report, obey."""
+        self._validating.end()
         if trainer.sanity_checking:
             return
-        validation = self._validation(trainer)
-        self.validations.append(validation)
-        if validation.best:
-            self.best = validation
-            self.outlook = pl_module.validated if isinstance(pl_module, SupervisedModule) else None
-            self._best_sha256 = save_weights(trainer, self._folder / BEST)
-        write_curve(self._folder / CURVE, self.validations)
-        own = {**validation.metrics, **validation.pace}
-        told = {name: own[name] for name in own.keys() - trainer.callback_metrics.keys()}
-        for logger in trainer.loggers:  # Lightning has told them the others, at this step
-            logger.log_metrics(told, step=validation.step - 1)
+        with phase("records"):
+            validation = self._recorded(trainer, pl_module)
         command = Command.CONTINUE
         if self._listener is not None:
             command = self._listener.validated(validation)
@@ -209,6 +190,33 @@ class Watch(pl.Callback):
             trainer.should_stop = True
         elif not trainer.should_stop:  # early stopping ends the run here, with a result
             self._save(trainer, abandon=self._abandon or command is Command.ABANDON)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock of training; write what waits to be."""
+        self._pace.rest()
+        with phase("records"):
+            self._outcome.settle()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Write how far the run came; what ended it is told, not that there is no room for it."""
+        with suppress(TrialFailed):
+            self._outcome.settle()
+
+    def _recorded(self, trainer: pl.Trainer, module: pl.LightningModule) -> Validation:
+        """Write curve, best weights and what loggers are told; return the validation."""
+        validation = self._validation(trainer)
+        self.validations.append(validation)
+        if validation.best:
+            self.best = validation
+            self.outlook = module.validated if isinstance(module, SupervisedModule) else None
+        self._outcome.validated(trainer, self.validations)
+        own = {**validation.metrics, **validation.pace}
+        told = {name: own[name] for name in own.keys() - trainer.callback_metrics.keys()}
+        for logger in trainer.loggers:  # Lightning has told them the others, at this step
+            logger.log_metrics(told, step=validation.step - 1)
+        return validation
 
     def _save(self, trainer: pl.Trainer, *, abandon: bool) -> None:
         """Write where the run is, if it is time or the run ends here; end it if it does.
@@ -221,11 +229,13 @@ class Watch(pl.Callback):
         due = abandon or time.monotonic() - self._saved >= SAVE_EVERY_S
         if due and self._resumable:
             self._pace.rest()
-            keep_running(
-                self._folder,
-                lambda path: trainer.save_checkpoint(path, weights_only=False),
-                step=trainer.global_step,
-            )
+            with phase("records"):
+                self._outcome.settle()
+                keep_running(
+                    self._folder,
+                    lambda path: trainer.save_checkpoint(path, weights_only=False),
+                    step=trainer.global_step,
+                )
             self._saved = time.monotonic()
         if abandon:
             raise Abandoned
@@ -289,18 +299,6 @@ class Watch(pl.Callback):
         raise TrialFailed("nan", what, "lower the lr or clip the gradient")
 
 
-def forget_outcome(folder: Path) -> None:
-    """Delete best weights and curve of a run that has not come, or returns, to where it had one."""
-    for name in (BEST, CURVE):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _content(path: Path) -> torch.Tensor:
-    """Return the bytes of a file, ``(size,)``, without reading them yet."""
-    size = path.stat().st_size
-    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
-
-
 def validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
     """Return whether a validation follows this batch: a run that goes on there would skip it."""
     every = trainer.check_val_every_n_epoch
@@ -310,32 +308,3 @@ def validates_after(trainer: pl.Trainer, batch_index: int) -> bool:
     if trainer.is_last_batch and n_between >= trainer.num_training_batches:
         return True
     return (batch_index + 1) % n_between == 0
-
-
-def write_curve(path: Path, validations: list[Validation]) -> None:
-    """Write all validations so far as CSV, by rename: epoch, step, seconds, every metric, pace.
-
-    Raises:
-        TrialFailed: reason ``disk`` if there is no room.
-    """
-    rows = [{**one.metrics, **one.pace} for one in validations]
-    names = sorted({name for row in rows for name in row})
-    text = io.StringIO()
-    writer = CsvWriter(text)
-    writer.row(
-        [
-            "validation",
-            "epoch",
-            "step",
-            "seconds",
-            "objective",
-            *(safe_cell(name) for name in names),
-        ]
-    )
-    for one, row in zip(validations, rows, strict=True):
-        values = [repr(row[name]) if name in row else "" for name in names]
-        seconds = f"{one.seconds:.3f}"
-        writer.row(
-            [one.validation, f"{one.epoch:g}", one.step, seconds, repr(one.objective), *values]
-        )
-    write_text(path, text.getvalue(), sync=False)

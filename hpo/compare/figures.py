@@ -17,10 +17,9 @@ from hpo.figures.svg import (
     document,
     line,
     path,
-    short,
     text,
 )
-from hpo.words import arrow
+from hpo.words import arrow, short
 
 ROW = 34.0
 

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
-from hpo.figures.svg import DIM, ON_PALE, Point, document, line, rect, short, text
+from hpo.figures.svg import DIM, ON_PALE, Point, document, line, rect, text
+from hpo.words import short
 
 TITLE = "Which classes are taken for which?"
 MOST_NUMBERS = 20

@@ -13,9 +13,9 @@ from hpo.figures.svg import (
     line,
     path,
     rect,
-    short,
     text,
 )
+from hpo.words import short
 from lightning_modules.evaluation.findings import Bin, Curve
 
 FAINT = "#c4c4c4"

@@ -16,12 +16,12 @@ from hpo.figures.svg import (
     document,
     line,
     path,
-    short,
     text,
     tick,
     ticks,
 )
 from hpo.records import TrialRecord
+from hpo.words import short
 
 Row = Mapping[str, float]
 TITLE = "Did training go well?"

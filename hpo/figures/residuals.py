@@ -11,9 +11,9 @@ from hpo.figures.svg import (
     document,
     line,
     rect,
-    short,
     text,
 )
+from hpo.words import short
 from lightning_modules.evaluation.findings import Residuals
 
 TITLE = "How far off are the predictions, and where?"

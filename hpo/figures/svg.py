@@ -129,22 +129,6 @@ def printable(words: str) -> str:
     return escape(_NO_XML.sub("\ufffd", words.replace("\n", " ").replace("\r", " ")))
 
 
-def short(name: str, cells: int = 18) -> str:
-    """Return a name cut to so many cells; an ideograph takes two.
-
-    >>> short("a" * 30, 10), short("b", 10)
-    ('aaaaaaaaa…', 'b')
-    """
-    if cell_len(name) <= cells:
-        return name
-    kept = ""
-    for letter in name:
-        if cell_len(kept + letter) > cells - 1:
-            break
-        kept += letter
-    return kept + "…"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """A rectangle of the picture and the values at its edges."""

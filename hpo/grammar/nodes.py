@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from hpo.errors import Problem
 from hpo.files import RawPath
 from hpo.grammar.fields import Slot, field_slot, section_model
+from hpo.grammar.scalars import Scalar as Scalar
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Tagged
 
@@ -22,7 +23,6 @@ LONGEST_LIST = 256
 LARGEST_WHOLE = 2**53
 RANGE_KEYS = {"low", "high", "log", "step"}
 RESERVED = RANGE_KEYS | {"choices", "one_of", "length", "each"}
-Scalar = None | bool | int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from hpo.figures.svg import short
+from hpo.words import short
 
 Json = dict[str, Any]
 _TOKEN = "\ue000"

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from hpo.figures.svg import printable, short
+from hpo.figures.svg import printable
 from hpo.insight.axes import Axis
 from hpo.insight.noise import Span
 from hpo.records import TrialRecord
-from hpo.words import number, plain_value
+from hpo.words import number, plain_value, short
 
 WIDTH, HEIGHT = 236.0, 150.0
 LEFT, RIGHT, TOP, BOTTOM = 12.0, 12.0, 10.0, 24.0

@@ -25,6 +25,21 @@ _VALUES = models.TrialValueModel.__table__
 _REPORTS = models.TrialIntermediateValueModel.__table__
 _USER = models.TrialUserAttributeModel.__table__
 _SYSTEM = models.TrialSystemAttributeModel.__table__
+# Statements are made once: to make one costs more than to execute it.
+_OF: sql.BindParameter[Any] = sql.bindparam("of")
+_AT: sql.BindParameter[Any] = sql.bindparam("at")
+_DROP_REPORT = sql.delete(_REPORTS).where(_REPORTS.c.trial_id == _OF, _REPORTS.c.step == _AT)
+_DROP_ATTRIBUTE = sql.delete(_USER).where(
+    _USER.c.trial_id == _OF, _USER.c.key == sql.bindparam("called")
+)
+_DROP_VALUE = sql.delete(_VALUES).where(_VALUES.c.trial_id == _OF)
+_TURN = sql.update(_TRIALS).where(_TRIALS.c.trial_id == _OF).values(state=sql.bindparam("now"))
+_BEGIN = _TURN.values(datetime_start=_AT)
+_END = _TURN.values(datetime_complete=_AT)
+_HELD = sql.select(sql.func.count()).where(_TRIALS.c.study_id == _OF)
+_INSERTS = {
+    table: sql.insert(table) for table in (_TRIALS, _PARAMS, _VALUES, _REPORTS, _USER, _SYSTEM)
+}
 
 
 class NumberTaken(Exception):  # noqa: N818  (it says what is the case)
@@ -122,9 +137,14 @@ def write_rows(
         for change in changes:
             if isinstance(change, Add):
                 new[change.number] = _add(connection, study_id, change.trial)
-            else:
-                trial_id = new[change.number] if change.number in new else ids[change.number]
-                _write(connection, trial_id, change)
+        numbers = [change.number for change in changes]
+        places = [new[number] if number in new else ids[number] for number in numbers]
+        placed = list(zip(places, changes, strict=True))
+        _write_reports(connection, placed)
+        _write_attributes(connection, placed)
+        for trial_id, change in placed:
+            if isinstance(change, Turn):
+                _turn(connection, trial_id, change)
     return new
 
 
@@ -152,8 +172,7 @@ def write_publicly(
 
 
 def _add(connection: sql.Connection, study_id: int, trial: FrozenTrial) -> int:
-    held = sql.select(sql.func.count()).where(_TRIALS.c.study_id == study_id)
-    given = int(connection.execute(held).scalar_one())
+    given = int(connection.execute(_HELD, {"of": study_id}).scalar_one())
     if given != trial.number:
         raise NumberTaken(trial.number, given)
     row = {
@@ -163,7 +182,7 @@ def _add(connection: sql.Connection, study_id: int, trial: FrozenTrial) -> int:
         "datetime_start": _utc(trial.datetime_start),
         "datetime_complete": _utc(trial.datetime_complete),
     }
-    inserted = connection.execute(sql.insert(_TRIALS).values(row)).inserted_primary_key
+    inserted = connection.execute(_INSERTS[_TRIALS], row).inserted_primary_key
     trial_id = int(inserted[0]) if inserted else -1
     params = [
         {
@@ -184,35 +203,48 @@ def _add(connection: sql.Connection, study_id: int, trial: FrozenTrial) -> int:
     return trial_id
 
 
-def _write(connection: sql.Connection, trial_id: int, change: Report | Attribute | Turn) -> None:
-    match change:
-        case Report(_, validation, value):
-            same = (_REPORTS.c.trial_id == trial_id) & (_REPORTS.c.step == validation)
-            connection.execute(sql.delete(_REPORTS).where(same))
-            _insert(connection, _REPORTS, [_report(trial_id, validation, value)])
-        case Attribute(_, name, content):
-            same = (_USER.c.trial_id == trial_id) & (_USER.c.key == name)
-            connection.execute(sql.delete(_USER).where(same))
-            _insert(connection, _USER, _attributes(trial_id, {name: content}))
-        case Turn(_, state, value):
-            now = _utc(datetime.now())
-            row: dict[str, Any] = {"state": state}
-            if state == TrialState.RUNNING:
-                row["datetime_start"] = now
-            elif state.is_finished():
-                row["datetime_complete"] = now
-            connection.execute(
-                sql.update(_TRIALS).where(_TRIALS.c.trial_id == trial_id).values(row)
-            )
-            # A trial whose record was lost is trained again, and has a value already.
-            connection.execute(sql.delete(_VALUES).where(_VALUES.c.trial_id == trial_id))
-            if value is not None:
-                _insert(connection, _VALUES, [_value(trial_id, value)])
+def _write_reports(connection: sql.Connection, changes: Sequence[tuple[int, Change]]) -> None:
+    """Write the reports among ``changes``; of several of one validation, the last holds."""
+    found = {
+        (trial_id, change.validation): change.value
+        for trial_id, change in changes
+        if isinstance(change, Report)
+    }
+    if found:
+        connection.execute(_DROP_REPORT, [{"of": of, "at": at} for of, at in found])
+        _insert(connection, _REPORTS, [_report(*place, value) for place, value in found.items()])
+
+
+def _write_attributes(connection: sql.Connection, changes: Sequence[tuple[int, Change]]) -> None:
+    """Write the attributes among ``changes``; of several of one name, the last holds."""
+    found = {
+        (trial_id, change.name): change.content
+        for trial_id, change in changes
+        if isinstance(change, Attribute)
+    }
+    if found:
+        connection.execute(_DROP_ATTRIBUTE, [{"of": of, "called": name} for of, name in found])
+        rows = [_attributes(of, {name: content}) for (of, name), content in found.items()]
+        _insert(connection, _USER, [row for each in rows for row in each])
+
+
+def _turn(connection: sql.Connection, trial_id: int, turn: Turn) -> None:
+    given: dict[str, Any] = {"of": trial_id, "now": turn.state, "at": _utc(datetime.now())}
+    if turn.state == TrialState.RUNNING:
+        connection.execute(_BEGIN, given)
+    elif turn.state.is_finished():
+        connection.execute(_END, given)
+    else:
+        connection.execute(_TURN, given)
+    # A trial whose record was lost is trained again, and has a value already.
+    connection.execute(_DROP_VALUE, {"of": trial_id})
+    if turn.value is not None:
+        _insert(connection, _VALUES, [_value(trial_id, turn.value)])
 
 
 def _insert(connection: sql.Connection, table: sql.Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(sql.insert(table), rows)
+        connection.execute(_INSERTS[table], rows)
 
 
 def _attributes(trial_id: int, attributes: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ from hpo.storage.rows import (
     write_rows,
 )
 from hpo.storage.urls import readable, redacted
+from lightning_modules.phases import timed
 from lightning_modules.task import Direction
 
 BUSY_TIMEOUT_S = 60
@@ -125,6 +126,7 @@ class StudyStorage:
         self._lost_at: float | None = None
         self._pause_s = 0.0
 
+    @timed("storage")
     def trials(self) -> list[FrozenTrial]:
         """Write what waits, and return all trials, by number."""
         self.flush()
@@ -185,6 +187,7 @@ class StudyStorage:
         if time.monotonic() - self._written >= EVERY_S:
             self.flush()
 
+    @timed("storage")
     def flush(self) -> None:
         """Write what waits in one transaction; keep it if the database is out of reach.
 

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from hpo.compare.answers import SEARCHES, may_words
 from hpo.compare.comparison import Comparison, Verdict
 from hpo.compare.tables import Table, costs_table, front_tables, settings_table, values_table
-from hpo.figures.svg import short
+from hpo.words import short
 
 WIDEST = 40
 """A cell, in characters."""

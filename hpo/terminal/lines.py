@@ -31,6 +31,8 @@ class LinesObserver:
         """Say what is being run, if anything is."""
         if not start.is_done:
             self._print(headline(start))
+            for line in start.chosen:
+                self._print(f"  {line}")
 
     def trial_started(self, proposal: Proposal) -> None:
         """Remember it, for the sign of life."""

@@ -46,6 +46,8 @@ class LiveObserver:
         self._start = start
         self._records = list(start.past)
         if not start.is_done:
+            for line in start.chosen:
+                self._live.console.print(Text(line, style="dim"))
             self._live.start()
             self._draw()
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from hpo import devices
 from hpo.best import basis, default_of
-from hpo.devices import gpus_for
 from hpo.errors import UsageError
+from hpo.profile import profile_of, write_profile
 from hpo.records import most_epochs, ranked
 from hpo.scheduler import MOST_REPEATS
 from hpo.spec import StudySpec
@@ -19,9 +20,11 @@ from hpo.study import StudyOutcome, run_study
 from hpo.terminal.answer import answer, error_console, marks, say, wants_screen
 from hpo.terminal.lines import LinesObserver
 from hpo.terminal.live import LiveObserver
+from hpo.terminal.profiled import profile_lines
 from hpo.tracking.events import EventsObserver
 from hpo.tracking.observers import Observer, StudyEnd
 from hpo.words import counts, duration, number
+from lightning_modules.phases import Stopwatch, stopwatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,8 @@ class Terminal:
     began: float
     """When it was typed, nearly, by the machine's monotonic clock."""
     options: Options
+    profile: bool = False
+    """Whether it is counted, written and shown where the time went."""
 
 
 def run_in_terminal(
@@ -65,7 +70,9 @@ def run_in_terminal(
     Raises:
         UsageError: if the events cannot be written where they should go.
     """
+    n_workers = default_workers(spec) if workers is None else workers
     with ExitStack() as closing:
+        watch = closing.enter_context(stopwatch(since=terminal.began)) if terminal.profile else None
         observers = list(_views(terminal, closing))
         if terminal.events is not None:
             observers.append(EventsObserver(_stream(terminal.events, closing)))
@@ -73,14 +80,16 @@ def run_in_terminal(
             spec,
             results,
             storage=storage,
-            workers=default_workers(spec) if workers is None else workers,
+            workers=n_workers,
             observers=observers,
             loggers=loggers,
             allow_change=allow_change,
             began=terminal.began,
+            share_cores=workers is None,
         )
+    profile = _profiled(outcome, watch, n_workers) if watch is not None else []
     if not terminal.quiet:
-        for line in summary(outcome, spec):
+        for line in [*profile, *summary(outcome, spec)]:
             say(line)
         for line in chosen_otherwise(outcome):
             say(line)
@@ -92,17 +101,18 @@ def run_in_terminal(
     return outcome
 
 
-def default_workers(spec: StudySpec) -> int:
-    """Return how many trials this machine can train at once: one for each GPU that is used.
+def _profiled(outcome: StudyOutcome, watch: Stopwatch, workers: int) -> list[str]:
+    """Write where the time of a call went, and return it in lines."""
+    if not outcome.end.new:
+        return ["--profile: no trial has ended, so there is nothing to profile"]
+    profile = profile_of(outcome.folder.name, watch, trials=outcome.end.new, workers=workers)
+    write_profile(outcome.folder, profile)
+    return profile_lines(profile)
 
-    Without GPUs, cores / threads; a trial of several processes takes as many times as much.
-    """
-    trainers = [config.trainer for config in spec.space.corners()]
-    n_gpus = len(gpus_for(trainers))
-    if n_gpus:
-        return max(n_gpus // max(trainer.processes for trainer in trainers), 1)
-    threads = max(trainer.threads * trainer.processes for trainer in trainers)
-    return max((os.cpu_count() or 1) // threads, 1)
+
+def default_workers(spec: StudySpec) -> int:
+    """Return how many trials this machine can train at once."""
+    return devices.default_workers([config.trainer for config in spec.space.corners()])
 
 
 def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:

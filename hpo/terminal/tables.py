@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 
 from hpo.best import BestConfig, best_of
-from hpo.evaluations import Evaluation
-from hpo.figures.svg import short
 from hpo.listing import Side, StudyLine, flat, left_out
-from hpo.order import About
 from hpo.records import TrialRecord
-from hpo.sections import VerifiedSection
 from hpo.words import (
     MARKS,
     arrow,
@@ -23,16 +19,18 @@ from hpo.words import (
     number,
     params_words,
     plain_value,
+    short,
     sparkline,
     trial_words,
 )
-from lightning_modules.evaluation.findings import ClassScores, Findings
-from lightning_modules.families import FAMILIES
-from lightning_modules.task import METRICS
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # each verb loads what it shows; these are of one each
+    from hpo.evaluations import Evaluation
     from hpo.import_optuna import Imported
+    from hpo.order import About
     from hpo.retrain import Retrained
+    from hpo.sections import VerifiedSection
+    from lightning_modules.evaluation.findings import ClassScores, Findings
 
 Rows = tuple[list[str], list[list[str]]]
 MOST_CLASSES = 20
@@ -67,7 +65,7 @@ def best_lines(best: BestConfig) -> list[str]:
     return lines
 
 
-def _verified_words(stamp: VerifiedSection) -> str:
+def _verified_words(stamp: "VerifiedSection") -> str:
     """Return the stamp of a verification in a line; one that failed says in what."""
     levels = ", ".join(map(str, stamp["levels"]))
     word = "level" if len(stamp["levels"]) == 1 else "levels"
@@ -107,7 +105,7 @@ def _left_out(best: BestConfig, path: Sequence[str]) -> Any:
 
 
 def study_rows(
-    lines: Sequence[StudyLine], abouts: Sequence[About] = (), width: int | None = None
+    lines: Sequence[StudyLine], abouts: "Sequence[About]" = (), width: int | None = None
 ) -> Rows:
     """Return the table of `hpo list`; what people say of a study stands last, and gives way.
 
@@ -134,7 +132,7 @@ def study_rows(
     return headings, rows
 
 
-def _about_words(about: About) -> str:
+def _about_words(about: "About") -> str:
     """Return what people say of a study in one line: archived, tags, how the note begins."""
     first = about.note.partition("\n")[0]
     words = ["archived" if about.archived else "", *about.tags, short(first, LONGEST_NOTE)]
@@ -264,7 +262,7 @@ def retrained_lines(done: "Retrained") -> list[str]:
     return [text, f"recorded {done.recorded!r}: {verdict}"]
 
 
-def evaluation_lines(done: Evaluation) -> list[str]:
+def evaluation_lines(done: "Evaluation") -> list[str]:
     """Return what `hpo evaluate` came to: the objective, every metric, every class."""
     found = done.findings
     rows = "" if found.n_rows is None else f", {found.n_rows:,} rows"
@@ -282,22 +280,24 @@ def evaluation_lines(done: Evaluation) -> list[str]:
     return lines
 
 
-def _goal(done: Evaluation, metric: str) -> str:
+def _goal(done: "Evaluation", metric: str) -> str:
     """Return a metric with the direction of better values, where it is known."""
+    from lightning_modules.task import METRICS
+
     known = {done.metric: done.direction}
     if metric in METRICS:
         known[metric] = METRICS[metric].direction
     return f"{metric} {arrow(known[metric])}" if metric in known else metric
 
 
-def _interval(found: Findings, metric: str) -> str:
+def _interval(found: "Findings", metric: str) -> str:
     ends = found.ci95[metric]
     if ends is not None:
         return f"{number(ends[0])} to {number(ends[1])}"
     return found.null_because.get(f"metrics.{metric}", "–")
 
 
-def _target_lines(found: Findings, names: Sequence[str]) -> list[str]:
+def _target_lines(found: "Findings", names: Sequence[str]) -> list[str]:
     """Return the table of several targets, or of the steps of a forecast."""
     each = found.per_target or []
     known = [name for name in names if each and name in each[0].metrics]
@@ -309,7 +309,7 @@ def _target_lines(found: Findings, names: Sequence[str]) -> list[str]:
     return [*lines, f"… and {hidden} {word}s more"] if hidden else lines
 
 
-def _class_lines(scores: Sequence[ClassScores], task: str | None) -> list[str]:
+def _class_lines(scores: "Sequence[ClassScores]", task: str | None) -> list[str]:
     """Return the table of the classes or labels; of many, those with the lowest F1."""
     word = "label" if task == "multilabel" else "class"
     shown = list(scores)
@@ -347,6 +347,8 @@ def _printable(text: str) -> str:
 
 def family_rows() -> Rows:
     """Return the table of `hpo families`."""
+    from lightning_modules.families import FAMILIES
+
     headings = ["family", "takes", "settings", "what"]
     rows = []
     for name, family in FAMILIES.items():

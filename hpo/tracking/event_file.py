@@ -13,6 +13,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from hpo.files import make_folder
 from hpo.room import patiently
 
+EVERY_S = 1.0
+"""How long a curve may wait to be written; the end of a trial is written at once."""
 _count = itertools.count()
 
 
@@ -53,9 +55,15 @@ class EventFile:
         """Take the bytes of a record."""
         self._pending += data
 
+    def tick(self) -> None:
+        """Write what was taken if it has waited long enough."""
+        if self._pending and time.monotonic() - self._written >= EVERY_S:
+            self.flush()
+
     def flush(self) -> None:
         """Write what was taken."""
         patiently(self._append, str(self._path))
+        self._written = time.monotonic()
 
     def _append(self) -> None:
         """Append what is pending; what a full disk took of it is not written twice."""

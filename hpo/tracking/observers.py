@@ -23,6 +23,8 @@ class StudyStart:
     past: Sequence[TrialRecord]
     total: int | None
     """How many trials the budget allows; None without such a limit."""
+    chosen: Sequence[str] = ()
+    """What was chosen by measuring, in lines: precision and layout of each family."""
 
     @property
     def is_done(self) -> bool:

@@ -1,6 +1,7 @@
 """TensorBoard: one folder of curves a trial, and HParams over the whole conditional space."""
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,21 @@ from hpo.tracking.observers import StudyEnd, StudyStart
 from lightning_modules.result import RunResult, Validation
 
 PICTURES = ("curve", "confusion", "residuals")
+PICTURES_AFTER_S = 5.0
+"""So long a trial is the best before it has pictures: they take as long as a small training, and
+early in a study one best follows the other."""
 _log = logging.getLogger(__name__)
 
 
 class TensorBoardObserver:
-    """Write what TensorBoard shows, as it happens."""
+    """Write what TensorBoard shows, at most a second after it happens."""
 
     def __init__(self) -> None:
         self._files: dict[int, EventFile] = {}
         self._folder: StudyFolder | None = None
         self._metric = ""
+        self._best: tuple[EventFile, TrialRecord, float] | None = None
+        """The best trial, if it has no pictures yet, and since when."""
 
     def study_started(self, start: StudyStart) -> None:
         """Write the one HParams config of the study, and the ends that a kill has left out."""
@@ -49,10 +55,14 @@ class TensorBoardObserver:
         file = self._files[number]
         for name, value in {**validation.metrics, **validation.pace}.items():
             file.add_scalar(name, value, step=validation.step)
-        file.flush()
+        file.tick()
 
     def batch_ended(self) -> None:
-        """Nothing is shown of a batch."""
+        """Write the curves that have waited long enough."""
+        for file in self._files.values():
+            file.tick()
+        if self._best is not None and time.monotonic() - self._best[2] >= PICTURES_AFTER_S:
+            self._show_best()
 
     def budget_changed(self, limits: Limits) -> None:
         """Nothing is shown of a budget."""
@@ -63,7 +73,7 @@ class TensorBoardObserver:
     def trial_ended(self, record: TrialRecord, *, best: bool) -> None:
         """Write parameters, final values and state: HParams shows a run that has all three.
 
-        Pictures stay in TensorBoard's memory: only a trial that became the best has them.
+        Pictures stay in TensorBoard's memory: only one that stays the best for a while has them.
         """
         if self._folder is None:
             return
@@ -71,17 +81,28 @@ class TensorBoardObserver:
         if file is None:  # it could not be begun, or its supervisor was killed
             file = EventFile(_place(self._folder, record.number, record.config))
         _tell(file, record, record.run, self._metric)
-        if best:
-            steps = record.run.steps if record.run is not None else 0
-            _draw(file, self._folder.trial(record.number), step=steps)
         file.flush()
+        if best:
+            self._best = file, record, time.monotonic()
 
     def trial_given_back(self, number: int) -> None:
         """Close the file; the trial is written into another when it goes on."""
-        self._files.pop(number, None)
+        file = self._files.pop(number, None)
+        if file is not None:
+            file.flush()
 
     def study_ended(self, end: StudyEnd) -> None:
-        """Nothing is left to write."""
+        """Show the best trial, if nothing did it before."""
+        self._show_best()
+
+    def _show_best(self) -> None:
+        if self._best is None or self._folder is None:
+            return
+        file, record, _ = self._best
+        self._best = None
+        steps = record.run.steps if record.run is not None else 0
+        _draw(file, self._folder.trial(record.number), step=steps)
+        file.flush()
 
 
 def write_seed_run(

@@ -130,6 +130,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show trials: config, curve, result."""
+    from hpo.choice import chosen_lines
     from hpo.listing import curve, differing, find_trial
     from hpo.terminal.tables import difference_rows, trial_lines
 
@@ -144,6 +145,8 @@ def show(
     else:
         for record in records:
             answer("\n".join(trial_lines(record, curve(folder, record.number))))
+        for line in chosen_lines(folder):
+            say(f"chosen for all trials: {line}")
 
 
 def dashboard(

@@ -85,6 +85,9 @@ def run(
         list[str] | None,
         typer.Option(help="Log trials there too: csv, mlflow, wandb (repeatable; offline)."),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time went; kept in profile.json.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Search: create a study or go on with it, up to its total budget. Prints the best config."""
@@ -111,6 +114,7 @@ def run(
         events=events,
         command=_again(study_file),
         began=began,
+        profile=profile,
         options=Options(
             place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
             plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.best import BestConfig, best_of, default_of
+from hpo.choice import with_kept
 from hpo.errors import HpoError, UsageError
 from hpo.layout import StudyFolder
 from hpo.records import Fingerprint, TrialRecord, config_sha256, read_record, read_trials
@@ -218,7 +219,7 @@ def _tallied(records: Sequence[TrialRecord]) -> dict[str, Any]:
 def _settings(best: BestConfig, folder: StudyFolder, record: TrialRecord) -> Iterator[Check]:
     """Check that what the search sampled is what was trained: no setting came from elsewhere."""
     try:
-        spec = load_study(folder.study_file)
+        spec = with_kept(load_study(folder.study_file), folder)
         config = spec.space.resolve(record.params, seed=record.seed).portable()
     except (HpoError, KeyError, ValueError) as error:
         what = f"study.yaml cannot be read here ({str(error).splitlines()[0]})"

@@ -128,7 +128,7 @@ class Batches:
         self.y = y
         size = batch_size if shuffle else max(batch_size, EVALUATION_BATCH)
         self.batch_size = size - size % self._n_shares
-        classes = y if balanced else None
+        classes = y.cpu() if balanced else None
         self.sampler = EpochOrder(len(x), shuffle=shuffle, seed=seed, classes=classes)
         self._augment = augment
         self.batch_sampler = None  # Lightning asks for it beside a sampler
@@ -151,7 +151,7 @@ class Batches:
             # The number goes up before the batch is out: Lightning does not ask past the last.
             self._state = BatchesState(epoch=epoch, batches=i + 1)
             if self.sampler.shuffle:
-                chosen = rows[first:end][self._rank :: self._n_shares]
+                chosen = rows[first:end][self._rank :: self._n_shares].to(self.x.device)
                 yield self._changed(
                     self.x.index_select(0, chosen), self.y.index_select(0, chosen), epoch, i
                 )

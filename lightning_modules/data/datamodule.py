@@ -9,6 +9,7 @@ from lightning_modules.data.batches import ALL, Batches
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.prepare import InputKind, Preparation
 from lightning_modules.data.prepared import NEXT_STEPS, Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.data.resident import resident
 from lightning_modules.data.target import Target
 from lightning_modules.errors import DataError
 from lightning_modules.task import ForecastingConfig
@@ -55,6 +56,8 @@ class TaskData(pl.LightningDataModule):
         self.data_sha256: str = prepared.data_sha256
         self.split_sha256: str = prepared.split_sha256
         self.preparation_sha256: str = prepared.preparation_sha256
+        self._resident: dict[int, Rows] = {}
+        """Splits on the device that trains, by the identity of their rows."""
 
     @classmethod
     def load(
@@ -87,7 +90,7 @@ class TaskData(pl.LightningDataModule):
 
         Augmented ones lie on the device that trains.
         """
-        rows, trainer = self.prepared.train, self.trainer
+        rows, trainer = self._on_device(self.prepared.train), self.trainer
         augment = None
         if self.augment != NOT_AUGMENTED:
             device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
@@ -119,5 +122,15 @@ class TaskData(pl.LightningDataModule):
             )
         return self._in_order(self.prepared.test)
 
+    def _on_device(self, rows: Rows) -> Rows:
+        """Return rows where they are trained, if that is a GPU on which they fit; moved once."""
+        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
+            return rows
+        if id(rows) not in self._resident:
+            x, y = resident(rows.x, rows.y, self.trainer.strategy.root_device)
+            self._resident[id(rows)] = Rows(x=x, y=y)
+        return self._resident[id(rows)]
+
     def _in_order(self, rows: Rows) -> Batches:
+        rows = self._on_device(rows)
         return Batches(rows.x, rows.y, batch_size=self.batch_size, shuffle=False, seed=self.seed)

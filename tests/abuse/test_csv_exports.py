@@ -15,9 +15,9 @@ from hpo.predict.stream import write_predictions
 from hpo.records import TrialRecord, write_leaderboard
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.config import RunConfig
+from lightning_modules.curve import write_curve
 from lightning_modules.result import Validation
 from lightning_modules.train import train
-from lightning_modules.watch import write_curve
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")

@@ -32,7 +32,7 @@ TRAINER: dict[str, Any] = {
     "early_stopping": {"patience": 1, "min_delta": 1.0},
     "precision": "bf16-mixed",
 }
-ELSEWHERE = {"threads", "processes", "accelerator"}
+ELSEWHERE = {"threads", "processes", "accelerator", "layout", "compile"}
 """How fast and where a run is trained, not what: their own tests see to them."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_modules import plugins, watch
+from lightning_modules import outcome, plugins, watch
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import TrialFailed
 from lightning_modules.result import Command, RunResult
@@ -108,6 +108,7 @@ def test_f18_best_weights_that_are_damaged_while_the_run_trains_are_not_believed
     """At the third batch a checkpoint would take them up, after the sixth the run would end."""
     config, course = first_is_best()
     monkeypatch.setattr(watch, "SAVE_EVERY_S", 0.0 if at == 3 else 60.0)
+    monkeypatch.setattr(outcome, "MOST_WAITING", 0)
 
     def harm() -> Command:
         damage(tmp_path / "best.ckpt")

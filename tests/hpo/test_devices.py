@@ -7,7 +7,7 @@ import pytest
 
 from hpo import devices
 from hpo.children import PRELOADED
-from hpo.devices import count_gpus, gpus_for, refuse_processes, visible_gpus
+from hpo.devices import count_gpus, default_workers, gpus_for, refuse_processes, visible_gpus
 from hpo.errors import UsageError
 from lightning_modules.config import TrainerConfig
 
@@ -105,7 +105,9 @@ def test_this_process_cannot_be_several() -> None:
 def test_what_children_are_forked_from_asks_nothing_of_cuda() -> None:
     """Whoever asks fixes what CUDA shows, for itself and for all that are forked from it."""
     program = f"""
-import importlib, sys, torch
+import importlib, pathlib, sys, torch
+exists = pathlib.Path.exists
+pathlib.Path.exists = lambda path: str(path) == "/dev/nvidiactl" or exists(path)  # it has a GPU
 def refuse(*args, **kwargs):
     sys.exit("CUDA was asked")
 for name in ("is_available", "device_count", "init", "current_device", "_lazy_init"):
@@ -115,3 +117,26 @@ for name in {PRELOADED}:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("per_gpu", "cores", "trainer", "workers"),
+    [
+        (1, 16, {}, 2),
+        (4, 16, {}, 8),
+        (40, 16, {}, 16),  # not more than cores
+        (4, 16, {"threads": 4}, 4),
+        (4, 1, {}, 2),  # a trial for each GPU in any case
+        (4, 16, {"processes": 2}, 1),
+    ],
+)
+def test_as_many_trials_share_the_gpus_as_fit_and_as_there_are_cores(
+    monkeypatch: pytest.MonkeyPatch,
+    per_gpu: int,
+    cores: int,
+    trainer: dict[str, int],
+    workers: int,
+) -> None:
+    monkeypatch.setattr("hpo.devices.gpus_for", lambda trainers: ["0", "1"])
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert default_workers([TrainerConfig(**trainer)], per_gpu=per_gpu) == workers

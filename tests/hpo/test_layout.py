@@ -27,6 +27,7 @@ def test_the_names_of_all_files_are_those_that_the_documents_tell(tmp_path: Path
         folder.best_config,
         folder.evaluation,
         folder.progress,
+        folder.probe,
         folder.trial(7),
     ]
     assert [path.relative_to(folder.path).as_posix() for path in paths] == [
@@ -39,6 +40,7 @@ def test_the_names_of_all_files_are_those_that_the_documents_tell(tmp_path: Path
         "best_config.json",
         "evaluation",
         "progress.json",
+        "probe.json",
         "trials/0007",
     ]
 

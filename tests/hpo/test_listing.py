@@ -258,3 +258,36 @@ def test_a_difference_needs_something_to_differ_from(cli, copied: StudyFolder) -
     copied.best_config.write_text(json.dumps(best))
     said = cli("best", "tiny", "--diff", "--results", results)
     assert said.err == "tiny: the default config, trial 0, is the best; hpo best tiny shows it\n"
+
+
+HEAVY = (
+    "torch",
+    "pytorch_lightning",
+    "optuna",
+    "numpy",
+    "pandas",
+    "hpo.figures",
+    "hpo.space",
+    "hpo.spec",
+    "hpo.study",
+    "lightning_modules.config",
+    "lightning_modules.data.config",
+    "lightning_modules.families",
+    "lightning_modules.task",
+)
+"""What would make who only looks wait: none of it is needed to read records."""
+
+
+@pytest.mark.parametrize("arguments", [["best", "tiny"], ["list"], ["best", "tiny", "--json"]])
+def test_looking_at_studies_loads_only_what_reads_records(finished, arguments: list[str]) -> None:
+    words = ["hpo", *arguments, "--results", str(finished.results)]
+    program = (
+        f"import sys; sys.argv = {words!r}\n"
+        "from hpo.cli import main\n"
+        "try:\n    main()\n"
+        f"finally:\n    print('loaded', sorted({{*{HEAVY!r}}} & {{*sys.modules}}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == "loaded []"

@@ -292,3 +292,18 @@ def test_a_grid_takes_no_other_points_first(make_spec: MakeSpec) -> None:
     search = {"sampler": "grid", "pruner": "none", "first": [{"model.width": 8}]}
     with pytest.raises(SpecError, match="a grid or a sequence has its own points"):
         make_spec(**SPACE, search=search)
+
+
+def test_what_is_done_to_the_trial_of_a_proposal_does_not_reach_the_study(
+    make_spec: MakeSpec,
+) -> None:
+    proposals = Simulation(make_spec()).proposals
+    trial = proposals.ask().trial
+    params = dict(trial.params)
+    for held in (trial.params, trial.distributions, trial.system_attrs, trial.user_attrs):
+        held.clear()
+    trial.intermediate_values[1] = 0.1
+    proposals.report(0, validation=1, value=0.5)
+    again = proposals.again(0).trial
+    assert (again.params, again.intermediate_values) == (params, {1: 0.5})
+    assert again.distributions.keys() == params.keys()

@@ -3,21 +3,23 @@ import optuna
 import pytest
 from scipy.stats import qmc
 
-from hpo.search import PRUNERS, SAMPLERS, HyperbandConfig
-from hpo.strategies import make_pruner, make_sampler, sobol_point
+from hpo.halving import Halving
+from hpo.search import PRUNERS, SAMPLERS, HyperbandConfig, TpeConfig
+from hpo.strategies import knows_optuna, make_pruner, make_sampler, sobol_point
+from hpo.tpe.sampler import QuickTpe
 
 SAMPLER_CLASSES = {
-    "tpe": optuna.samplers.TPESampler,
+    "tpe": QuickTpe,
     "random": optuna.samplers.RandomSampler,
     "grid": optuna.samplers.RandomSampler,
     "qmc": optuna.samplers.RandomSampler,
     "gp": optuna.samplers.GPSampler,
 }
 PRUNER_CLASSES = {
-    "hyperband": optuna.pruners.HyperbandPruner,
+    "hyperband": Halving,
     "median": optuna.pruners.MedianPruner,
     "percentile": optuna.pruners.PercentilePruner,
-    "asha": optuna.pruners.SuccessiveHalvingPruner,
+    "asha": Halving,
     "none": optuna.pruners.NopPruner,
 }
 
@@ -42,6 +44,20 @@ def test_equal_seeds_propose_equal_values_and_others_do_not(name: str) -> None:
 
     assert first(0) == first(0)
     assert first(0) != first(1)
+
+
+def test_another_version_of_optuna_gets_its_own_sampler_and_that_is_said_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(optuna, "__version__", "5.1.0")
+    knows_optuna.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="its own sampler is used") as said:
+            samplers = [make_sampler(TpeConfig(), seed=seed) for seed in range(3)]
+    finally:
+        knows_optuna.cache_clear()
+    assert [type(sampler) for sampler in samplers] == [optuna.samplers.TPESampler] * 3
+    assert len(said) == 1
 
 
 def test_hyperband_never_asks_for_more_validations_than_there_are() -> None:

@@ -6,7 +6,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint, save_weights
+from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint, weights_content
 from lightning_modules.errors import UsageError
 
 
@@ -83,28 +83,23 @@ def test_hyperparameters_are_written_as_plain_values(tmp_path: Path) -> None:
     assert given["data_dir"] == Path("data") / "x"
 
 
-def test_a_checkpoint_that_cannot_be_put_in_place_leaves_no_rest(tmp_path: Path) -> None:
-    path = tmp_path / "best.ckpt"
-    path.mkdir()
+def test_the_bytes_of_weights_are_those_of_a_checkpoint_file(tmp_path: Path) -> None:
     trainer = pl.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+        plugins=[PlainCheckpointIO()],
     )
-    trainer.strategy.connect(pl.LightningModule())
-    with pytest.raises(IsADirectoryError):
-        save_weights(trainer, path)
-    assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
-
-
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "best.ckpt"
-    path.write_text("old")
-    trainer = pl.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path
-    )
-    with pytest.raises(AttributeError, match="Saving a checkpoint is only possible"):
-        save_weights(trainer, path)
-    assert [file.name for file in tmp_path.iterdir()] == ["best.ckpt"]
-    assert path.read_text() == "old"
+    module = pl.LightningModule()
+    module.linear = torch.nn.Linear(2, 2)
+    trainer.strategy.connect(module)
+    path = tmp_path / "a.ckpt"
+    path.write_bytes(weights_content(trainer))
+    loaded = load_checkpoint(path)
+    assert torch.equal(loaded["state_dict"]["linear.weight"], module.linear.weight)
+    assert "optimizer_states" not in loaded
+    assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
 
 
 @pytest.mark.parametrize("name", ["a.ckpt", ".a.ckpt.1.tmp"])

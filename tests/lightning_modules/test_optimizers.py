@@ -52,6 +52,24 @@ def test_norms_and_biases_are_not_decayed(name: str) -> None:
     assert sorted(p.ndim for group in groups for p in group["params"]) == [1, 1, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad", "muon"])
+def test_a_fused_step_is_the_same_to_rounding(name: str) -> None:
+    config = OPTIMIZERS[name].config.model_validate({"weight_decay": 0.1})
+    trained = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        optimizer = build_optimizer(config, module, n_steps=10, fused=fused)
+        x = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
+        for _ in range(10):
+            optimizer.zero_grad()
+            module(x).square().sum().backward()
+            optimizer.step()
+        trained.append([p.detach() for p in module.parameters()])
+        assert any(group.get("fused") for group in optimizer.param_groups) == fused
+    torch.testing.assert_close(*trained, rtol=1e-5, atol=1e-6)
+
+
 def test_frozen_parameters_are_left_out() -> None:
     model = network()
     model[0].requires_grad_(False)  # type: ignore[index]

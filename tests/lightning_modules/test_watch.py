@@ -1,8 +1,8 @@
 import csv
 from pathlib import Path
 
+from lightning_modules.curve import write_curve
 from lightning_modules.result import Validation
-from lightning_modules.watch import write_curve
 
 
 def validation(number: int, **metrics: float) -> Validation:

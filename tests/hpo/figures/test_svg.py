@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from hpo.figures.svg import Frame, around, document, printable, short, text, tick, ticks
+from hpo.figures.svg import Frame, around, document, printable, text, tick, ticks
+from hpo.words import short
 
 
 @given(st.text(alphabet=st.characters()))

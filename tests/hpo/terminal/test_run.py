@@ -179,6 +179,6 @@ def test_each_process_of_a_trial_takes_its_gpu_or_its_cores(
     monkeypatch, gpus: str, processes: int, workers: int
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setattr("hpo.terminal.run.gpus_for", lambda trainers: list(gpus))
+    monkeypatch.setattr("hpo.devices.gpus_for", lambda trainers: list(gpus))
     spec = load_study("smoke", [f"trainer.processes={processes}"])
     assert default_workers(spec) == workers

@@ -1,4 +1,5 @@
 import io
+import math
 import re
 from collections.abc import Callable
 from operator import itemgetter
@@ -29,6 +30,7 @@ from hpo.layout import StudyFolder
 from hpo.records import read_trials
 from hpo.spec import StudySpec
 from hpo.study import StudyOutcome, run_study
+from hpo.tracking import tensorboard
 from hpo.tracking.tensorboard import write_seed_run
 
 MakeSpec = Callable[..., StudySpec]
@@ -55,7 +57,9 @@ CONDITIONAL = {
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory, make_spec: MakeSpec) -> StudyOutcome:
     """Return a study over a conditional space, with complete and failed trials."""
-    found = run_study(make_spec(**CONDITIONAL), tmp_path_factory.mktemp("results"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorboard, "PICTURES_AFTER_S", math.inf)
+        found = run_study(make_spec(**CONDITIONAL), tmp_path_factory.mktemp("results"))
     assert {record.state for record in found.end.records} == {"complete", "failed"}
     return found
 
@@ -157,10 +161,26 @@ def test_a_run_shows_its_curves(outcome: StudyOutcome) -> None:
             assert len(events.Scalars("val/accuracy")) == record.run.validations
 
 
-def test_trials_that_became_the_best_alone_have_pictures(outcome: StudyOutcome) -> None:
-    best = -1.0
-    for record in sorted(outcome.end.records, key=lambda record: record.number):
+def test_a_trial_that_stays_the_best_has_pictures_and_no_other(outcome: StudyOutcome) -> None:
+    assert outcome.end.best is not None
+    for record in outcome.end.records:
         (folder,) = outcome.folder.tensorboard.glob(f"t{record.number:04d}-*")
+        stays = record.number == outcome.end.best.number
+        assert read(folder).Tags()["images"] == (["curve", "confusion"] if stays else [])
+    (shown,) = read(runs(outcome.folder)[outcome.end.best.number]).Images("curve")
+    with Image.open(io.BytesIO(shown.encoded_image_string)) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 600
+
+
+def test_each_trial_that_was_the_best_for_long_enough_has_pictures(
+    tmp_path: Path, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensorboard, "PICTURES_AFTER_S", 0.0)
+    found = run_study(make_spec(**CONDITIONAL), tmp_path)
+    best = -1.0
+    for record in sorted(found.end.records, key=lambda record: record.number):
+        (folder,) = found.folder.tensorboard.glob(f"t{record.number:04d}-*")
         images = read(folder).Tags()["images"]
         became = record.value is not None and record.value > best
         best = max(best, record.value or best)
@@ -168,10 +188,6 @@ def test_trials_that_became_the_best_alone_have_pictures(outcome: StudyOutcome) 
             assert images == ["curve", "confusion"]
         elif record.value is None or record.value < best:
             assert images == []
-    (shown,) = read(runs(outcome.folder)[0]).Images("curve")
-    with Image.open(io.BytesIO(shown.encoded_image_string)) as picture:
-        assert picture.format == "PNG"
-        assert picture.width > 600
 
 
 def test_a_failed_run_is_marked_as_failed(outcome: StudyOutcome) -> None:

@@ -1,0 +1,1 @@
+"""Where the time of a study goes, beside what others make of it. See benchmarks/README.md."""

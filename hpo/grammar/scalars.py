@@ -1,0 +1,3 @@
+"""What a decided leaf may be."""
+
+Scalar = None | bool | int | float | str
