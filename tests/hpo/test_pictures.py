@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hpo import pictures
-from hpo.layout import StudyFolder
 from hpo.pictures import Gallery, mistaken
 from hpo.records import curve_rows, read_trials
 from hpo.spec import StudySpec
@@ -91,16 +90,13 @@ def test_a_trial_that_takes_the_outcome_of_another_has_its_pictures(
 
 
 def test_a_damaged_curve_costs_a_trial_its_picture_and_the_study_nothing(
-    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, observe
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def damage(number: int, validation: object, *, prune: bool) -> None:
-        (StudyFolder(tmp_path / "tiny").trial(number) / "curve.csv").write_text("validation\nx\n")
+    def damage(path: Path, validations: object) -> None:
+        path.write_text("validation\nx\n")
 
-    outcome = run_study(
-        make_spec("budget.trials=1", "trainer.max_epochs=1"),
-        tmp_path,
-        observers=[observe(validated=damage)],
-    )
+    monkeypatch.setattr("lightning_modules.outcome.write_curve", damage)
+    outcome = run_study(make_spec("budget.trials=1", "trainer.max_epochs=1"), tmp_path)
     (record,) = outcome.end.records
     assert record.state == "complete"
     assert not (outcome.folder.trial(0) / "curve.svg").exists()
