@@ -1,5 +1,6 @@
 """Write checkpoints whole or not at all; read them without running anything in them."""
 
+import copy
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ class PlainCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self,
         checkpoint: dict[str, Any],
-        path: str | Path | io.BytesIO,
+        path: "str | Path | Taken",
         storage_options: Any = None,
     ) -> None:
         """Write ``checkpoint`` with plain hyperparameters only: paths as text, no functions.
@@ -34,15 +35,14 @@ class PlainCheckpointIO(TorchCheckpointIO):
             key: _plain(value) if key in _HYPERPARAMETERS else value
             for key, value in checkpoint.items()
         }
-        if isinstance(path, io.BytesIO):
-            torch.save(kept, path)
+        if isinstance(path, Taken):
+            path.checkpoint = kept
             return
         if not is_temporary(path):
             super().save_checkpoint(kept, path, storage_options)
             return
-        content = io.BytesIO()  # torch hides why a write to a file of its own failed
-        torch.save(kept, content)
-        Path(path).write_bytes(content.getbuffer())
+        # torch hides why a write to a file of its own failed
+        Path(path).write_bytes(content_of(kept))
 
 
 _HYPERPARAMETERS = ("hyper_parameters", "datamodule_hyper_parameters")
@@ -64,18 +64,42 @@ def _plain(value: Any) -> Any:
     return _NOTHING
 
 
-def weights_content(trainer: pl.Trainer) -> memoryview:
-    """Return the bytes of a Lightning checkpoint without what only going on would need.
+class Taken:
+    """Stands where a path would: takes a checkpoint's content as it is at this moment."""
 
-    ``load_from_checkpoint`` reads a file of them too.
+    def __init__(self) -> None:
+        self.checkpoint: dict[str, Any] = {}
+
+
+def take_weights(trainer: pl.Trainer) -> dict[str, Any]:
+    """Return a Lightning checkpoint without what only going on would need, in the CPU's memory.
+
+    ``load_from_checkpoint`` reads a file of it too. The weights are a copy: training may go on.
 
     Args:
         trainer: that trains, with a `PlainCheckpointIO`.
     """
-    content: Any = io.BytesIO()  # Lightning hands it through as it would a path
-    trainer.save_checkpoint(content, weights_only=True)
-    taken: memoryview = content.getbuffer()
-    return taken
+    taken: Any = Taken()  # Lightning hands it through as it would a path
+    trainer.save_checkpoint(taken, weights_only=True)
+    checkpoint: dict[str, Any] = taken.checkpoint
+    weights = copy.copy(checkpoint["state_dict"])
+    for name, value in weights.items():
+        is_tensor = isinstance(value, torch.Tensor)
+        weights[name] = value.to("cpu", copy=True) if is_tensor else copy.deepcopy(value)
+    return {**checkpoint, "state_dict": weights}
+
+
+def content_of(checkpoint: Mapping[str, Any]) -> memoryview:
+    """Return the bytes of the file of a checkpoint."""
+    content = io.BytesIO()
+    torch.save(dict(checkpoint), content)
+    return content.getbuffer()
+
+
+def bytes_of_weights(checkpoint: Mapping[str, Any]) -> int:
+    """Return how much memory the weights of a checkpoint hold."""
+    weights = checkpoint["state_dict"].values()
+    return sum(one.nbytes for one in weights if isinstance(one, torch.Tensor))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import weights_content
+from lightning_modules.checkpoint import bytes_of_weights, content_of, take_weights
 from lightning_modules.curve import CURVE, write_curve
 from lightning_modules.durable import file_sha256, replacing
 from lightning_modules.errors import TrialFailed
@@ -36,8 +37,8 @@ class Outcome:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sha256 = ""
-        self._content: memoryview | None = None
-        """The best weights that are not on the disk yet, as the bytes of their file."""
+        self._waiting: dict[str, Any] | None = None
+        """The checkpoint of the best weights that is not on the disk yet."""
         self._curve: Sequence[Validation] | None = None
         """The curve that is not on the disk yet."""
         self._written = time.monotonic()
@@ -49,9 +50,8 @@ class Outcome:
             TrialFailed: reason ``disk`` if there is no room.
         """
         if validations[-1].best:
-            content = weights_content(trainer)
-            self._sha256, self._content = hashlib.sha256(content).hexdigest(), content
-            if len(content) > MOST_WAITING:
+            self._waiting = take_weights(trainer)
+            if bytes_of_weights(self._waiting) > MOST_WAITING:
                 self._write_weights()
         self._curve = validations
         if time.monotonic() - self._written >= CURVE_EVERY_S:
@@ -95,18 +95,21 @@ class Outcome:
             TrialFailed: reason ``disk`` if there is no room.
         """
         forget_outcome(self._folder)
-        self._content = self._curve = None
+        self._waiting = self._curve = None
         if content is not None:
-            self._content = content.numpy().data
-            self._sha256 = hashlib.sha256(self._content).hexdigest()
-            self._curve = validations
-            self.settle()
+            self._put(content.numpy().data)
+            write_curve(self._folder / CURVE, validations)
 
     def _write_weights(self) -> None:
-        if self._content is not None:
-            with replacing(self._folder / BEST) as temporary:
-                temporary.write_bytes(self._content)
-            self._content = None
+        if self._waiting is not None:
+            self._put(content_of(self._waiting))
+            self._waiting = None
+
+    def _put(self, content: memoryview) -> None:
+        """Put the best weights on the disk, and remember what they should be."""
+        with replacing(self._folder / BEST) as temporary:
+            temporary.write_bytes(content)
+        self._sha256 = hashlib.sha256(content).hexdigest()
 
     def _write_curve(self) -> None:
         if self._curve is not None:

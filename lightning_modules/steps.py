@@ -13,6 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.profilers import PassThroughProfiler
@@ -27,7 +28,13 @@ KNOWN = "2.6."
 """The versions of Lightning whose loop this one is checked against; others keep their own."""
 CALLED = {"on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end"}
 """The hooks of a step that callbacks may have: those of `Watch` and its like."""
-UNCALLED = {"on_before_zero_grad", "on_before_backward", "on_after_backward"}
+UNCALLED = {
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_validation_batch_start",
+    "on_validation_batch_end",
+}
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +75,10 @@ class LeanSteps(_TrainingEpochLoop):
             hook: [getattr(one, hook) for one in _callbacks(trainer) if _has(one, hook)]
             for hook in CALLED
         }
+        own = self.val_loop
+        self.val_loop = LeanValidation(
+            trainer, own._trainer_fn, own._stage, own.verbose, own.inference_mode
+        )
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """Train one batch."""
@@ -147,6 +158,29 @@ class LeanSteps(_TrainingEpochLoop):
         progress.increment_started()
         forget_gradients(optimizer)
         progress.increment_completed()
+
+
+class LeanValidation(_EvaluationLoop):
+    """Lightning's loop over the batches of a validation, whose module logs at its end alone."""
+
+    def _verify_dataloader_idx_requirement(self) -> None:
+        """Do not ask anew at each validation how many arguments its step has."""
+
+    def _evaluation_step(
+        self, batch: Any, batch_idx: int, dataloader_idx: int, dataloader_iter: Any
+    ) -> None:
+        """Evaluate one batch."""
+        trainer, progress = self.trainer, self.batch_progress
+        if trainer.strategy.root_device.type != "cpu":
+            batch = trainer.strategy.batch_to_device(batch, dataloader_idx=dataloader_idx)
+        progress.increment_ready()
+        progress.increment_started()
+        with trainer.precision_plugin.val_step_context():
+            trainer.lightning_module.validation_step(batch, batch_idx)
+        progress.increment_processed()
+        progress.increment_completed()
+        self._has_run = True
+        self._seen_batches_per_dataloader[dataloader_idx] += 1
 
 
 def forget_gradients(optimizer: Optimizer) -> None:

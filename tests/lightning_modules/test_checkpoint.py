@@ -6,7 +6,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint, weights_content
+from lightning_modules.checkpoint import (
+    PlainCheckpointIO,
+    content_of,
+    load_checkpoint,
+    take_weights,
+)
 from lightning_modules.errors import UsageError
 
 
@@ -83,7 +88,7 @@ def test_hyperparameters_are_written_as_plain_values(tmp_path: Path) -> None:
     assert given["data_dir"] == Path("data") / "x"
 
 
-def test_the_bytes_of_weights_are_those_of_a_checkpoint_file(tmp_path: Path) -> None:
+def test_weights_are_taken_as_they_are_at_the_moment(tmp_path: Path) -> None:
     trainer = pl.Trainer(
         accelerator="cpu",
         logger=False,
@@ -95,9 +100,12 @@ def test_the_bytes_of_weights_are_those_of_a_checkpoint_file(tmp_path: Path) -> 
     module.linear = torch.nn.Linear(2, 2)
     trainer.strategy.connect(module)
     path = tmp_path / "a.ckpt"
-    path.write_bytes(weights_content(trainer))
+    taken, before = take_weights(trainer), module.linear.weight.detach().clone()
+    with torch.no_grad():
+        module.linear.weight.add_(1.0)
+    path.write_bytes(content_of(taken))
     loaded = load_checkpoint(path)
-    assert torch.equal(loaded["state_dict"]["linear.weight"], module.linear.weight)
+    assert torch.equal(loaded["state_dict"]["linear.weight"], before)
     assert "optimizer_states" not in loaded
     assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
 
