@@ -13,6 +13,7 @@ from lightning_modules.config import RunConfig
 from lightning_modules.errors import HpoError, UsageError
 from lightning_modules.registry import suggest
 from lightning_modules.seeds import derive
+from lightning_modules.steps import use_lean_steps
 from lightning_modules.train import make_trainer, quiet_lightning, seed_everything, steady_threads
 
 
@@ -71,6 +72,7 @@ def try_config(config: RunConfig, data: RunData, *, n_batches: int = 1) -> Probe
                 limit_train_batches=n_batches,
                 limit_val_batches=1,
             )
+            use_lean_steps(trainer, module)
             with quiet_lightning():
                 trainer.fit(module, datamodule=data.module(config))
         except HpoError:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lightning_modules.build import RunData, build_module
 from lightning_modules.config import RunConfig
+from lightning_modules.generators import seed_step
 from lightning_modules.module import SupervisedModule
 from lightning_modules.optimizers import build_optimizer
 from lightning_modules.program import in_precision
@@ -96,7 +97,7 @@ class Steps:
         """Make one step and return its seconds."""
         index = len(self.losses)
         batch: Any = self._batches[index % len(self._batches)]
-        torch.manual_seed(derive(self.config.seed, "step", index))
+        seed_step(derive(self.config.seed, "step", index))
         self._wait()
         began = time.perf_counter()
         with in_precision(self.config, self.device):

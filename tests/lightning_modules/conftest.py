@@ -1,12 +1,15 @@
 """Small configs, and registries that forget what a test registered."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from hypothesis import settings
 
+from lightning_modules.checkpoint import PlainCheckpointIO
 from lightning_modules.config import RunConfig
 
 # The same examples each time, however busy the machine is.
@@ -14,6 +17,7 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 MakeConfig = Callable[..., RunConfig]
+MakeTrainer = Callable[[], tuple[pl.Trainer, torch.nn.Linear]]
 
 
 @pytest.fixture
@@ -32,6 +36,26 @@ def make_config() -> MakeConfig:
         if isinstance(trainer, dict):
             given["trainer"] = {"accelerator": "cpu", **trainer}
         return RunConfig.model_validate(given)
+
+    return make
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path) -> MakeTrainer:
+    """Return a maker of a trainer and the layer of its module."""
+
+    def make() -> tuple[pl.Trainer, torch.nn.Linear]:
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            default_root_dir=tmp_path,
+            plugins=[PlainCheckpointIO()],
+        )
+        module = pl.LightningModule()
+        module.linear = torch.nn.Linear(2, 2)
+        trainer.strategy.connect(module)
+        return trainer, module.linear
 
     return make
 

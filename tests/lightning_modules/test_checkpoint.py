@@ -1,4 +1,5 @@
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lightning_modules.checkpoint import (
     take_weights,
 )
 from lightning_modules.errors import UsageError
+
+MakeTrainer = Callable[[], tuple[pl.Trainer, torch.nn.Linear]]
 
 
 def written(tmp_path: Path, content: Any) -> Path:
@@ -88,21 +91,14 @@ def test_hyperparameters_are_written_as_plain_values(tmp_path: Path) -> None:
     assert given["data_dir"] == Path("data") / "x"
 
 
-def test_weights_are_taken_as_they_are_at_the_moment(tmp_path: Path) -> None:
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        default_root_dir=tmp_path,
-        plugins=[PlainCheckpointIO()],
-    )
-    module = pl.LightningModule()
-    module.linear = torch.nn.Linear(2, 2)
-    trainer.strategy.connect(module)
+def test_weights_are_taken_as_they_are_at_the_moment(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    trainer, linear = make_trainer()
     path = tmp_path / "a.ckpt"
-    taken, before = take_weights(trainer), module.linear.weight.detach().clone()
+    taken, before = take_weights(trainer), linear.weight.detach().clone()
     with torch.no_grad():
-        module.linear.weight.add_(1.0)
+        linear.weight.add_(1.0)
     path.write_bytes(content_of(taken))
     loaded = load_checkpoint(path)
     assert torch.equal(loaded["state_dict"]["linear.weight"], before)

@@ -7,32 +7,12 @@ import pytorch_lightning as pl
 import torch
 
 from lightning_modules import outcome
-from lightning_modules.checkpoint import PlainCheckpointIO, load_checkpoint
+from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.errors import TrialFailed
 from lightning_modules.outcome import Outcome
 from lightning_modules.result import Validation
 
 MakeTrainer = Callable[[], tuple[pl.Trainer, torch.nn.Linear]]
-
-
-@pytest.fixture
-def make_trainer(tmp_path: Path) -> MakeTrainer:
-    """Return a maker of a trainer and the layer of its module."""
-
-    def make() -> tuple[pl.Trainer, torch.nn.Linear]:
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            default_root_dir=tmp_path,
-            plugins=[PlainCheckpointIO()],
-        )
-        module = pl.LightningModule()
-        module.linear = torch.nn.Linear(2, 2)
-        trainer.strategy.connect(module)
-        return trainer, module.linear
-
-    return make
 
 
 def validation(number: int, *, best: bool, **changes: Any) -> Validation:
