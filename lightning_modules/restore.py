@@ -16,7 +16,7 @@ from lightning_modules.build import RunData, build_module, open_data
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.data.facts import facts_of_fitted
-from lightning_modules.data.prepared import Fitted
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.errors import UsageError
 from lightning_modules.module import SupervisedModule
 from lightning_modules.program import in_precision

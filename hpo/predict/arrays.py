@@ -13,10 +13,10 @@ from hpo.predict.rows import listed
 from lightning_modules.config import RunConfig
 from lightning_modules.data.columns import NumericColumn
 from lightning_modules.data.config import NpzConfig
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.frames import Array, as_frame
 from lightning_modules.data.kinds import raw_kind
 from lightning_modules.data.npz import as_inputs, read_npz
-from lightning_modules.data.prepared import Fitted
 from lightning_modules.data.sequences import SequencePreparation
 from lightning_modules.data.table_preparation import TablePreparation
 from lightning_modules.data.texts import TextPreparation

@@ -10,9 +10,9 @@ from hpo.errors import DataError
 from lightning_modules.data.columns import CategoryColumn, Column, DateColumn, NumericColumn
 from lightning_modules.data.config import TableConfig
 from lightning_modules.data.dates import moments_of
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array, texts_of
-from lightning_modules.data.prepared import Fitted
 from lightning_modules.data.sequences import SequencePreparation
 from lightning_modules.data.table_preparation import TablePreparation
 from lightning_modules.data.texts import TextPreparation

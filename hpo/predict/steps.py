@@ -6,9 +6,9 @@ import pandas as pd
 from hpo.errors import DataError
 from hpo.predict.rows import number_column, typed_columns
 from lightning_modules.data.dates import moments_of
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array
-from lightning_modules.data.prepared import Fitted
 
 
 def last_window(fitted: Fitted, frame: pd.DataFrame, where: str) -> Array:

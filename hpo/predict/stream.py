@@ -28,11 +28,11 @@ from lightning_modules.config import RunConfig
 from lightning_modules.data.config import CsvConfig
 from lightning_modules.data.csv_check import checked_header
 from lightning_modules.data.csv_form import CsvForm, recognise_form
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array
 from lightning_modules.data.image_input import files_wanted, image_files, image_pieces
 from lightning_modules.data.parquet import read_parquet
-from lightning_modules.data.prepared import Fitted
 from lightning_modules.durable import file_sha256
 from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore_folder

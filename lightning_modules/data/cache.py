@@ -12,9 +12,10 @@ import torch
 
 from lightning_modules.data.config import SOURCES, ImageCsvConfig, SourceConfig
 from lightning_modules.data.fingerprint import fingerprint_json
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.image_csv import files_of
 from lightning_modules.data.large import large_arrays_in
-from lightning_modules.data.prepared import NEXT_STEPS, Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.data.prepared import NEXT_STEPS, PreparedData, Rows, prepare_task
 from lightning_modules.durable import replacing, write_text
 from lightning_modules.settings import Settings
 from lightning_modules.task import ForecastingConfig

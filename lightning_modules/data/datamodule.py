@@ -7,8 +7,9 @@ from lightning_modules.data.augment import Augmentation, check_augment
 from lightning_modules.data.augment_config import NOT_AUGMENTED, AugmentConfig
 from lightning_modules.data.batches import ALL, Batches
 from lightning_modules.data.config import SourceConfig
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.prepare import InputKind, Preparation
-from lightning_modules.data.prepared import NEXT_STEPS, Fitted, PreparedData, Rows, prepare_task
+from lightning_modules.data.prepared import NEXT_STEPS, PreparedData, Rows, prepare_task
 from lightning_modules.data.resident import resident
 from lightning_modules.data.target import Target
 from lightning_modules.errors import DataError

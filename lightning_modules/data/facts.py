@@ -8,9 +8,10 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.prepare import InputKind, input_of
-from lightning_modules.data.prepared import Fitted, PreparedData, count_labels
+from lightning_modules.data.prepared import PreparedData, count_labels
 from lightning_modules.data.target import ClassTarget, LabelsTarget, NumberTarget
 from lightning_modules.errors import DataError
 from lightning_modules.task import NUMBERS

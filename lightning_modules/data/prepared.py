@@ -15,6 +15,7 @@ from lightning_modules.data.fingerprint import (
     fingerprint_json,
     fingerprint_split,
 )
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import (
     WindowPreparation,
     first_steps,
@@ -36,9 +37,8 @@ from lightning_modules.data.raw import RawData, load
 from lightning_modules.data.repeats import cut
 from lightning_modules.data.split import Split
 from lightning_modules.data.table_preparation import TablePreparation, fit_table
-from lightning_modules.data.target import Target, fit_target
+from lightning_modules.data.target import fit_target
 from lightning_modules.errors import DataError
-from lightning_modules.settings import Settings
 from lightning_modules.task import NUMBERS, ForecastingConfig
 
 NEXT_STEPS = ForecastingConfig()
@@ -46,14 +46,6 @@ NEXT_STEPS = ForecastingConfig()
 
 TARGET_KINDS = {"multilabel": ("labels",), **dict.fromkeys(NUMBERS, ("number", "numbers"))}
 """What is fitted of the target of a kind of task; of all others, classes."""
-
-
-class Fitted(Settings):
-    """All that was fitted on training rows, and the shape of the rows it makes; JSON both ways."""
-
-    input_shape: list[int]
-    preparation: Preparation
-    target: Target
 
 
 @dataclass(frozen=True, kw_only=True)

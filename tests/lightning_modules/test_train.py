@@ -18,7 +18,7 @@ from lightning_modules.build import build_module, open_data
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SOURCES, Source
-from lightning_modules.data.prepared import Fitted
+from lightning_modules.data.fitted import Fitted
 from lightning_modules.errors import TrialFailed
 from lightning_modules.families import FAMILIES, Family
 from lightning_modules.module import SupervisedModule

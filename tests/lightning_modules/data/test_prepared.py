@@ -9,7 +9,8 @@ import torch
 from lightning_modules.data import arrays
 from lightning_modules.data.arrays import give_arrays
 from lightning_modules.data.config import ArraysConfig
-from lightning_modules.data.prepared import Fitted, PreparedData, prepare_task
+from lightning_modules.data.fitted import Fitted
+from lightning_modules.data.prepared import PreparedData, prepare_task
 from lightning_modules.data.raw import RawData
 from lightning_modules.data.split import make_split
 from lightning_modules.errors import DataError

@@ -1,0 +1,1 @@
+"""Smaller model files: quantised, pruned, in half precision; measured before they are kept."""

@@ -1,0 +1,1 @@
+"""Several trials of a study as one predictor."""

@@ -1,0 +1,1 @@
+"""One file of a trained model with its preparation inside."""

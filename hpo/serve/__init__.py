@@ -1,0 +1,1 @@
+"""A model file as a service: rows in, predictions out; no torch."""

@@ -1,0 +1,1 @@
+"""A trained network with its preparation and its output as one module of tensors."""
