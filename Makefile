@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := hpo lightning_modules tests benchmarks examples
+SOURCES := hpo lightning_modules tests benchmarks examples docs
 
-.PHONY: study test lint format bench bench-gpu faults-baseline reference honesty wheel clean
+.PHONY: study test lint format docs bench bench-gpu faults-baseline reference honesty wheel clean
 
 study: $(VENV)/.core
 	$(BIN)/hpo run quickstart
@@ -22,6 +22,10 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+
+# The pages of docs/ as a site in build/site; docs/reference/ is written from the code on the way.
+docs: $(VENV)/.test
+	$(BIN)/python -m docs
 
 # Where the time goes, beside stock Optuna + Lightning and others: writes benchmarks/README.md.
 # It takes hours, and nothing else may run meanwhile; `python -m benchmarks.speed p1b` is one goal.
@@ -57,7 +61,7 @@ $(VENV)/bin/python:
 # torch first and by its exact version: pip would otherwise take the newest build with CUDA.
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
-	$(PIP) install --constraint constraints.txt --editable .
+	$(PIP) install --constraint constraints.txt --editable '.[export,serve]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core

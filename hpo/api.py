@@ -15,6 +15,7 @@ from hpo.tracking.observers import Observer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpo.ship.combined import EnsembleRecord, Method
     from hpo.verify.checks import Verification
 
 
@@ -159,6 +160,27 @@ class Study:
             what = f"interrupted: {done.ended} of {done.total} runs are kept"
             raise StudyError(self.spec.name, what, "the same call goes on")
         return done.record
+
+    def ensemble(
+        self, *, method: "Method" = "greedy", top: int = 10, keep: bool = False
+    ) -> "EnsembleRecord":
+        """Combine the best trials, as ``hpo ensemble`` does, and say whether that is better.
+
+        Args:
+            method: ``greedy``, ``mean``, ``weighted``, ``vote`` or ``stack``.
+            top: of how many of the best trials.
+            keep: let it predict even if it is not better than the single best.
+
+        Raises:
+            StudyError: if fewer than two complete trials have their weights.
+            UsageError: if what is asked for is wrong, the module or the data module is the user's
+                own, or a checkpoint is not the one that was recorded.
+            RefusedError: if data or split are not those that were recorded.
+        """
+        from hpo.ensemble.asking import Ask
+        from hpo.ensemble.making import make_ensemble
+
+        return make_ensemble(self.folder, Ask(method=method, top=top, keep=keep))
 
     def trials(self) -> "pd.DataFrame":
         """Return every trial that ended as a row of a pandas frame; columns as `hpo trials` has.

@@ -9,7 +9,20 @@ import typer
 
 from hpo.errors import HpoError, UsageError
 from hpo.terminal.answer import answer_error
-from hpo.verbs import data, look, model, order, prove, search, steer, tell
+from hpo.verbs import (
+    compress,
+    data,
+    ensemble,
+    export,
+    look,
+    model,
+    order,
+    prove,
+    search,
+    serve,
+    steer,
+    tell,
+)
 
 app = typer.Typer(
     help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
@@ -31,7 +44,11 @@ for _verb in (
     look.show,
     model.train,
     model.evaluate,
+    ensemble.ensemble,
+    export.export,
+    compress.compress,
     model.predict,
+    serve.serve,
     prove.compare,
     prove.verify,
     order.trials,

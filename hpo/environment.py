@@ -30,7 +30,7 @@ def describe(
         "cpu_features": cpu_features(),
         "threads": threads,
         "device": device,
-        "packages": {name: version for name in NAMED if (version := _version(name))},
+        "packages": {name: version for name in NAMED if (version := version_of(name))},
         "freeze_file": "environment.txt",
         "freeze_sha256": hashlib.sha256(freeze_text.encode()).hexdigest(),
         "git": git,
@@ -38,7 +38,8 @@ def describe(
 
 
 @cache
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Return the version of an installed package; None if it is not there."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -188,6 +188,15 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
     patiently(lambda: _replace(path, text, sync=sync), str(path))
 
 
+def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Write ``path`` by rename; see `write_text`.
+
+    Raises:
+        NoRoom: if the disk stays full; ``path`` is as it was.
+    """
+    patiently(lambda: _replace(path, content, sync=sync), str(path))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, if there is none.
 
@@ -197,9 +206,9 @@ def make_folder(path: Path) -> None:
     patiently(lambda: path.mkdir(parents=True, exist_ok=True), str(path))
 
 
-def _replace(path: Path, text: str, *, sync: bool) -> None:
+def _replace(path: Path, content: str | bytes, *, sync: bool) -> None:
     with renamed(path, sync=sync) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     if sync:
         sync_path(path.parent)
 

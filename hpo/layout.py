@@ -99,6 +99,16 @@ class StudyFolder:
         return self.evaluation / "seeds.json"
 
     @property
+    def ensemble(self) -> Path:
+        """What `hpo ensemble` made of the best trials, and their predictions."""
+        return self.path / "ensemble"
+
+    @property
+    def combined(self) -> Path:
+        """The record of the ensemble; a model to predict with."""
+        return self.ensemble / "ensemble.json"
+
+    @property
     def report(self) -> Path:
         """What `hpo report` made of the study."""
         return self.path / "report.html"

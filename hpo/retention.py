@@ -1,10 +1,13 @@
-"""Which checkpoints a study keeps: of its best trials, the defaults, and what seeds chose."""
+"""Which checkpoints a study keeps: of its best, the defaults, an ensemble, what seeds chose."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from hpo.errors import UsageError
 from hpo.layout import StudyFolder
-from hpo.records import TrialRecord, ranked
+from hpo.records import TrialRecord, ranked, read_record
 from hpo.seeds import chosen_by_seeds
+from hpo.ship.combined import EnsembleRecord
 from lightning_modules.running import forget_running
 
 
@@ -28,11 +31,12 @@ def forget_checkpoints(
     the state is stored, never before.
     """
     safe = kept(records, direction=direction, keep=keep) | chosen_by_seeds(folder)
+    safe |= _in_ensemble(folder)
     for record in records:
         trial = folder.trial(record.number)
         forget_running(trial)
         if record.number not in safe:
-            (trial / "best.ckpt").unlink(missing_ok=True)
+            _forget_weights(trial)
 
 
 class Retention:
@@ -58,7 +62,7 @@ class Retention:
         complete = [record for record in records if record.has_rank]
         self._best = ranked(complete, direction)[:keep]
         self._always = {record.number for record in records if "default" in record.notes}
-        self._always |= chosen_by_seeds(folder)
+        self._always |= chosen_by_seeds(folder) | _in_ensemble(folder)
 
     def ended(self, record: TrialRecord) -> None:
         """Take note of a trial that the storage knows to have ended."""
@@ -70,4 +74,19 @@ class Retention:
             self._always.add(record.number)
         forget_running(self._folder.trial(record.number))
         for number in (known | {record.number}) - kept - self._always:
-            (self._folder.trial(number) / "best.ckpt").unlink(missing_ok=True)
+            _forget_weights(self._folder.trial(number))
+
+
+def _forget_weights(trial: Path) -> None:
+    """Delete the weights of a trial, those of all its folds."""
+    for place in (trial, *trial.glob("fold-*")):
+        (place / "best.ckpt").unlink(missing_ok=True)
+
+
+def _in_ensemble(folder: StudyFolder) -> set[int]:
+    """Return the members of the study's ensemble; none if there is none, or it is not known."""
+    try:
+        record = read_record(folder.combined, EnsembleRecord)
+    except UsageError:
+        return set()
+    return {member.trial for member in record.members} if record.used else set()

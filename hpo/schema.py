@@ -72,7 +72,7 @@ def study_schema() -> dict[str, Any]:
 def best_config_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of ``best_config.json``: our keys strictly, others open."""
     schema = BestConfig.model_json_schema(by_alias=True)
-    said = _said_of_keys(best) | _said_of_keys(sections)
+    said = said_of_keys(best) | said_of_keys(sections)
     for name, section in {**schema["$defs"], "BestConfig": schema}.items():
         for key, words in said.get(name, {}).items():
             section["properties"][key]["description"] = words
@@ -83,7 +83,7 @@ def best_config_schema() -> dict[str, Any]:
     }
 
 
-def _said_of_keys(module: ModuleType) -> dict[str, dict[str, str]]:
+def said_of_keys(module: ModuleType) -> dict[str, dict[str, str]]:
     """Return the docstring of each key of each class in a module.
 
     pydantic can read them too, but would at every import: half of what `hpo best` took.

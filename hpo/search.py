@@ -52,8 +52,11 @@ class BudgetConfig(Settings):
     """When the study ends: whichever limit comes first; totals over every call."""
 
     trials: int | None = Field(None, ge=1)
+    """Complete, pruned and failed ones."""
     epochs: int | None = Field(None, ge=1)
+    """Of all trials together."""
     time: Duration | None = None
+    """By the clock, while the study runs."""
 
     @model_validator(mode="after")
     def _limited(self) -> "BudgetConfig":
@@ -77,6 +80,7 @@ class ConstraintsConfig(Settings):
     """What a network may cost; a config over it is not trained, and the sampler learns that."""
 
     n_parameters: Limit | None = None
+    """Numbers that are learned."""
     size_mb: Limit | None = None
     """Megabytes (1e6) of its weights."""
     latency_ms: Limit | None = None
@@ -96,6 +100,7 @@ class TpeConfig(Settings):
     n_startup_trials: int = Field(10, ge=0)
     """How many trials are random before the model proposes."""
     n_ei_candidates: int = Field(24, ge=1)
+    """Of how many drawn points the best is proposed."""
 
 
 class RandomConfig(Settings):
@@ -128,7 +133,9 @@ class HyperbandConfig(Settings):
 
     name: Literal["hyperband"] = "hyperband"
     min_resource: int = Field(1, ge=1)
+    """Validations before the first decision."""
     reduction_factor: int = Field(3, ge=2)
+    """One in so many goes on at each rung."""
 
 
 class MedianConfig(Settings):
@@ -136,8 +143,11 @@ class MedianConfig(Settings):
 
     name: Literal["median"] = "median"
     n_startup_trials: int = Field(5, ge=0)
+    """Nothing is stopped before so many trials are complete."""
     n_warmup_validations: int = Field(0, ge=0)
+    """Nothing is stopped before so many validations of a trial."""
     n_min_trials: int = Field(3, ge=1)
+    """Nothing is stopped at a validation that fewer trials have reached."""
 
 
 class PercentileConfig(Settings):
@@ -196,8 +206,11 @@ class SearchConfig(Settings):
     """How configs are proposed and stopped. A bare name stands for its default settings."""
 
     sampler: Annotated[Settings, Tagged(SAMPLERS, "name")] = TpeConfig()
+    """What proposes configs."""
     pruner: Annotated[Settings, Tagged(PRUNERS, "name")] = HyperbandConfig()
+    """What stops trials that are not worth going on with."""
     seed: int = Field(0, ge=0, lt=2**32)
+    """All chance of the study follows from it."""
     reproducible: bool = False
     """With W workers, propose and prune trial n by the trials up to n - W alone: the same seed and
     W give the same study, whatever the timing."""

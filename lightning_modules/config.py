@@ -61,7 +61,9 @@ class TrainerConfig(Settings):
     """How long, in which batches, on what."""
 
     max_epochs: int = Field(20, ge=1)
+    """Passes over the training rows."""
     batch_size: int | None = shape(None, ge=1)
+    """Rows of a batch: 64, unless a data module of your own makes its batches."""
     validate_every: int | float = Field(1)
     """A number of epochs, or a fraction of one."""
     gradient_clip: float | None = number(None, gt=0)

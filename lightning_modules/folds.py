@@ -18,6 +18,8 @@ from lightning_modules.watch import Abandoned
 
 KEPT = (BEST, "preparation.json", "confusion.svg", "residuals.svg")
 """What the first fold's network leaves in the folder of the run, where it left them."""
+PICTURES = ("confusion.svg", "residuals.svg")
+"""What the other folds do not leave; their networks stay, each in the folder of its fold."""
 _RESULT = "result.json"
 
 
@@ -44,7 +46,8 @@ def train_folds(
 
     After each fold its mean with those before is reported, so that a pruner can end the run there.
     A fold whose result is on the disk is not trained again. The network of the first fold, which
-    `lightning_modules.restore` brings back, is kept.
+    `lightning_modules.restore` brings back, is left in ``folder``, those of the others in the
+    folders of their folds: together they have predicted every row without having trained on it.
 
     Args:
         config: every decision; ``data.folds`` of them.
@@ -70,7 +73,7 @@ def train_folds(
                 place.mkdir(exist_ok=True)
             data = first if fold == 0 else open_fold(one)
             result = train_once(one, place, report=_Within(report), data=data)
-            _keep(place, folder if fold == 0 else None, result)
+            _keep(place, result, first=fold == 0)
         results.append(result)
         reported.append(_validation(config, results))
         write_curve(folder / CURVE, reported)
@@ -102,13 +105,15 @@ class _Within:
         return Command.CONTINUE if self._listener is None else self._listener.batch_ended()
 
 
-def _keep(place: Path, folder: Path | None, result: RunResult) -> None:
-    """File the result of a fold, last; its weights go to ``folder``, or nowhere."""
-    for name in KEPT:
-        if folder is None:
+def _keep(place: Path, result: RunResult, *, first: bool) -> None:
+    """File the result of a fold, last; what the first one left goes to the folder of the run."""
+    if first:
+        for name in KEPT:
+            if (place / name).is_file():
+                os.replace(place / name, place.parent / name)
+    else:
+        for name in PICTURES:
             (place / name).unlink(missing_ok=True)
-        elif (place / name).is_file():
-            os.replace(place / name, folder / name)
     write_text(place / _RESULT, result.model_dump_json(indent=2) + "\n")
 
 

@@ -106,7 +106,8 @@ def forget_running(folder: Path) -> None:
     """
     for place in fold_folders(folder):
         forget_running(place)
-        (place / "best.ckpt").unlink(missing_ok=True)
+        if not (place / "result.json").is_file():
+            (place / "best.ckpt").unlink(missing_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     if folder.is_dir():
         _sweep(folder, [])

@@ -2,6 +2,7 @@
 
 import io
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from lightning_modules import plugins
 from lightning_modules.data.config import SOURCES
 from lightning_modules.families import FAMILIES
 from lightning_modules.task import METRICS
-from tests.programs import HPO, Programs, Said
+from tests.programs import HPO, ROOT, Programs, Said
 from tests.programs import programs as programs_started
 
 TINY = {
@@ -128,6 +129,26 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Said(code if isinstance(code, int) else int(code is not None), said.out, said.err)
 
     return run
+
+
+@pytest.fixture
+def program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
+    """Return a function that runs a program of the examples as ``python FILE …`` does."""
+    before = set(sys.modules)
+
+    def run(file: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [file, *arguments])
+        monkeypatch.syspath_prepend(Path(file).parent.resolve())
+        capsys.readouterr()
+        runpy.run_path(file, run_name="__main__")
+        return capsys.readouterr().out
+
+    yield run
+    own = {path.stem for path in (ROOT / "examples").glob("*/*.py")}
+    for name in (set(sys.modules) - before) & own:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,10 @@
 """Write invented data of one kind into a file or folder, the same for the same seed.
 
 python examples/data/make.py rentals data/rentals.csv        a table with gaps, categories, dates
-python examples/data/make.py patients data/patients.parquet  a table in a Parquet file
+python examples/data/make.py patients data/patients.parquet  a table in a Parquet or CSV file
+python examples/data/make.py diabetes data/diabetes.csv      a real table with a number to predict
+python examples/data/make.py digits data/digits.npy          digits to predict, as an array
+python examples/data/make.py weather data/weather.csv        a table with several labels
 python examples/data/make.py signs data/signs                images, one folder per class
 python examples/data/make.py strokes data/strokes.npz        sequences of different lengths
 python examples/data/make.py reviews data/reviews.csv        texts with a label
@@ -84,7 +87,53 @@ def patients(to: Path, n_rows: int, generator: np.random.Generator) -> None:
             "returned": np.where(back, "yes", "no"),
         }
     )
-    table.to_parquet(to, index=False)
+    if to.suffix == ".csv":
+        table.to_csv(to, index=False)
+    else:
+        table.to_parquet(to, index=False)
+
+
+def diabetes(to: Path, n_rows: int, generator: np.random.Generator) -> None:
+    """Patients, and how far their disease has come a year later: real ones (scikit-learn)."""
+    from sklearn.datasets import load_diabetes
+
+    table = load_diabetes(as_frame=True, scaled=False).frame
+    names = {"bp": "pressure", "target": "progression"}
+    names |= {f"s{i + 1}": name for i, name in enumerate(("tc", "ldl", "hdl", "tch", "ltg", "glu"))}
+    rows = generator.permutation(len(table))[:n_rows]
+    table.iloc[rows].rename(columns=names).to_csv(to, index=False)
+
+
+def digits(to: Path, n_rows: int, generator: np.random.Generator) -> None:
+    """Handwritten digits of 8 by 8 pixels, drawn at random (scikit-learn), without their labels."""
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images
+    np.save(to, images[generator.permutation(len(images))[:n_rows], None].astype("float32"))
+
+
+def weather(to: Path, n_rows: int, generator: np.random.Generator) -> None:
+    """Days of a year: which of them were hot, wet, windy; none, one or all of it."""
+    day = generator.integers(1, 366, n_rows)
+    pressure = generator.normal(1014, 8, n_rows)
+    change = generator.normal(0, 5, n_rows)
+    wind_from = generator.choice(["north", "east", "south", "west"], n_rows)
+    warmth = 13 - 10 * np.cos(2 * np.pi * (day - 20) / 365) + 4 * (wind_from == "south")
+    warmth += generator.normal(0, 3, n_rows)
+    rain = (1014 - pressure) / 6 + 1.2 * (wind_from == "west") + generator.normal(0, 0.7, n_rows)
+    gusts = np.abs(change) / 4 + (1010 - pressure) / 12 + generator.normal(0, 0.5, n_rows)
+    table = pd.DataFrame(
+        {
+            "day": day,
+            "pressure": pressure.round(1),
+            "change": np.where(generator.random(n_rows) < 0.1, np.nan, change.round(1)),
+            "wind_from": wind_from,
+            "hot": (warmth > 20).astype(int),
+            "wet": (rain > 0.8).astype(int),
+            "windy": (gusts > 1.2).astype(int),
+        }
+    )
+    table.to_csv(to, index=False)
 
 
 def signs(to: Path, n_rows: int, generator: np.random.Generator) -> None:
@@ -164,6 +213,9 @@ def visitors(to: Path, n_rows: int, generator: np.random.Generator) -> None:
 MAKERS: dict[str, tuple[Maker, int]] = {
     "rentals": (rentals, 1800),
     "patients": (patients, 1500),
+    "diabetes": (diabetes, 442),
+    "digits": (digits, 100),
+    "weather": (weather, 1200),
     "signs": (signs, 100),
     "strokes": (strokes, 600),
     "reviews": (reviews, 1000),

@@ -1,24 +1,20 @@
 """Who may ask the dashboard for what: host, origin, token, method, and the headers of answers."""
 
 import hashlib
-import hmac
-import ipaddress
 import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol, runtime_checkable
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
+from hpo.access import LOOPBACK, check_token, is_address, name_of, same
 from hpo.dashboard.policies import ALWAYS, policy_of
-from hpo.errors import UsageError
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-SHORTEST_TOKEN = 16
 MOST_BYTES = 256 * 1024
 """Of what a browser sends: a note, or what TensorBoard asks for."""
 NOTES = re.compile(r"/api/studies/\d+(/\d+)?/note")
@@ -56,13 +52,8 @@ class Access:
         Raises:
             UsageError: if it is too short, or no cookie or header can carry it.
         """
-        if self.token is None:
-            return
-        hint = f"{SHORTEST_TOKEN} letters or more, such as: openssl rand -hex 16"
-        if len(self.token) < SHORTEST_TOKEN:
-            raise UsageError("token", f"has {len(self.token)} characters", hint)
-        if not (self.token.isascii() and self.token.isprintable()) or " " in self.token:
-            raise UsageError("token", "holds what a header cannot carry", hint)
+        if self.token is not None:
+            check_token(self.token)
 
 
 @dataclass(frozen=True)
@@ -120,8 +111,8 @@ class Guard:
     def _foreign(self, environ: Environ) -> Refusal | None:
         """Refuse another name than ours, and the pages of other sites."""
         access, host = self._access, str(environ.get("HTTP_HOST", ""))
-        name = _name_of(host)
-        if name not in access.names and not (access.any_address and _is_address(name)):
+        name = name_of(host)
+        if name not in access.names and not (access.any_address and is_address(name)):
             return Refusal("403 Forbidden", f"this dashboard answers to {access.words}")
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
@@ -133,14 +124,14 @@ class Guard:
         if self._access.token is None or self._pass is None:
             return None
         cookie = _cookie_name(environ)
-        if _same(_cookies(environ).get(cookie, ""), self._pass):
+        if same(_cookies(environ).get(cookie, ""), self._pass):
             return None
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip(), self._access.token):
+        if scheme.lower() == "bearer" and same(given.strip(), self._access.token):
             return None
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         asked = dict(query).get("token", "")
-        if environ["REQUEST_METHOD"] == "GET" and _same(asked, self._access.token):
+        if environ["REQUEST_METHOD"] == "GET" and same(asked, self._access.token):
             rest = urlencode([pair for pair in query if pair[0] != "token"])
             place = quote("/" + path.lstrip("/")) + (f"?{rest}" if rest else "")
             kept = f"{cookie}={self._pass}; Path=/; HttpOnly; SameSite=Strict"
@@ -201,30 +192,6 @@ def _crooked(path: str) -> Refusal | None:
     return None
 
 
-def _name_of(host: str) -> str:
-    """Return the name of a Host header, without port and brackets.
-
-    >>> _name_of("localhost:80"), _name_of("[::1]:80"), _name_of("a@b:1"), _name_of("x:y")
-    ('localhost', '::1', '', '')
-    """
-    try:
-        place = urlsplit(f"//{host}")
-        place.port  # noqa: B018  (it is read to be checked)
-    except ValueError:
-        return ""
-    if "@" in host or place.netloc != host:
-        return ""
-    return (place.hostname or "").rstrip(".")
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _cookie_name(environ: Environ) -> str:
     """Return the cookie's name: browsers send cookies to all ports of a host."""
     return f"hpo_dashboard_{environ.get('SERVER_PORT', '')}"
@@ -241,8 +208,3 @@ def _cookies(environ: Environ) -> dict[str, str]:
 def _digest(token: str) -> str:
     """Return what the cookie holds: it lets in, and does not tell the token."""
     return hashlib.sha256(f"hpo dashboard {token}".encode()).hexdigest()
-
-
-def _same(given: str, known: str) -> bool:
-    """Compare in a time that does not tell how much is right."""
-    return hmac.compare_digest(given.encode(), known.encode())

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo.access import LOOPBACK
 from hpo.dashboard.boards import Boards
-from hpo.dashboard.guard import LOOPBACK, Access, Environ, Guard, Wsgi
+from hpo.dashboard.guard import Access, Environ, Guard, Wsgi
 from hpo.dashboard.optuna_site import OptunaSite
 from hpo.dashboard.routes import Routes
 from hpo.dashboard.server import Serving

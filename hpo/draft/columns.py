@@ -74,7 +74,16 @@ def check_first_line(path: Path, *, where: str, form: CsvForm) -> None:
     Raises:
         DataError: if it holds numbers. Numbers that count up, as pandas names columns, are names.
     """
-    if _is_data(first_line(path, where=where, form=form)):
+    check_names(first_line(path, where=where, form=form), where=where)
+
+
+def check_names(header: list[str], *, where: str) -> None:
+    """Refuse a header of numbers; see `check_first_line`.
+
+    Raises:
+        DataError: if it is one.
+    """
+    if _is_data(header):
         hint = "write a line with the names of the columns above it"
         raise DataError(where, "has no header: its first line holds numbers", hint)
 

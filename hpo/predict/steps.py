@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 
 from hpo.errors import DataError
-from hpo.predict.rows import number_column, typed_columns
+from hpo.predict.values import number_column, typed_columns
 from lightning_modules.data.dates import moments_of
 from lightning_modules.data.fitted import Fitted
 from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array
 
 
-def last_window(fitted: Fitted, frame: pd.DataFrame, where: str) -> Array:
-    """Return the last steps of a series in their order, ``(1, window, channels)``.
+def last_window(fitted: Fitted, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Return the last steps of a series in their order: ``window`` rows, the predicted column too.
 
     Args:
         fitted: with the model.
-        frame: the series, with columns that `hpo.predict.rows.check_columns` took.
+        frame: the series, with columns that `hpo.predict.header.check_columns` took.
         where: the file.
 
     Raises:
@@ -36,7 +36,7 @@ def last_window(fitted: Fitted, frame: pd.DataFrame, where: str) -> Array:
         row = int(kept[np.isnan(values).argmax()]) + 1
         what = f"column {preparation.target!r} has no value in row {row}"
         raise DataError(where, what, "complete it: it is among the last steps")
-    return preparation.channels(others, fitted.target.apply(values))[None]
+    return others.reset_index(drop=True).assign(**{preparation.target: values})
 
 
 def _order(preparation: WindowPreparation, frame: pd.DataFrame, where: str) -> Array:

@@ -1,45 +1,74 @@
-"""Predictions as a table: which columns there are, and what stands in their cells."""
+"""Predictions as a table: which columns there are, and what stands in them; no torch."""
 
-from torch import Tensor
+from collections.abc import Mapping
 
-from lightning_modules.data.facts import DataFacts
-from lightning_modules.label_metrics import taken
+import numpy as np
+import pandas as pd
+
+from hpo.predict.pieces import Column
+from hpo.predict.predictor import Answers, Floats
+from lightning_modules.data.frames import Array, texts_of
 from lightning_modules.task import NUMBERS
 
+Columns = Mapping[str, Column]
 
-def column_names(facts: DataFacts, *, probabilities: bool) -> list[str]:
+
+def column_names(answers: Answers, *, probabilities: bool) -> list[str]:
     """Return the names of the columns: one prediction of a row, or one for each target.
 
     Args:
-        facts: of the model's data.
+        answers: of the model.
         probabilities: one column more for each class or label.
     """
-    several = facts.target_names
+    several = answers.target_names
     names = ["prediction"] if several is None else [f"prediction_{name}" for name in several]
     if not probabilities:
         return names
-    return [*names, *(f"p_{label}" for label in facts.classes or several or [])]
+    return [*names, *(f"p_{label}" for label in answers.classes or several or [])]
 
 
-def cells_of(
-    outputs: Tensor, facts: DataFacts, kind: str, *, probabilities: bool
-) -> list[list[str]]:
-    """Return the cells of each row.
+def columns_of(outputs: Floats, answers: Answers, *, probabilities: bool) -> dict[str, Column]:
+    """Return what stands in the columns, ``(rows,)`` each.
 
     Args:
-        outputs: probabilities or numbers, as `lightning_modules.restore.outputs_of` gives them.
-        facts: of the model's data.
-        kind: of its task.
+        outputs: probabilities or numbers, as `Predictor.outputs` gives them.
+        answers: of the model.
         probabilities: those too.
     """
-    shown: list[list[str]] = outputs.view(len(outputs), -1).numpy().astype(str).tolist()
-    if kind in NUMBERS:
-        return shown
-    if kind == "multilabel":
-        chosen: list[list[str]] = taken(outputs).numpy().astype(str).tolist()
-    else:
-        classes = facts.classes or []
-        chosen = [[classes[i]] for i in outputs.argmax(1).tolist()]
-    if not probabilities:
-        return chosen
-    return [[*some, *row] for some, row in zip(chosen, shown, strict=True)]
+    names = column_names(answers, probabilities=probabilities)
+    shown: list[Column] = list(outputs.reshape(len(outputs), -1).T)
+    chosen = shown
+    if answers.kind == "multilabel":
+        chosen = list((outputs > 0.5).astype(np.int64).T)
+    elif answers.kind not in NUMBERS:
+        classes = pd.Index(answers.classes or [], dtype=object)
+        chosen = [pd.Categorical.from_codes(outputs.argmax(axis=1), categories=classes)]
+    values = [*chosen, *(shown if probabilities else [])]
+    return dict(zip(names, values, strict=True))
+
+
+def steps_of(outputs: Floats) -> dict[str, Column]:
+    """Return the predicted steps of a series ``(1, steps)`` as a table: their numbers, and each."""
+    steps = outputs.reshape(-1)
+    return {"step": np.arange(1, len(steps) + 1), "prediction": steps}
+
+
+def texts_in(column: Column) -> list[str]:
+    """Return the values as text, empty where one is missing; numbers as short as they are exact."""
+    if isinstance(column, pd.Categorical):
+        names = np.array([*map(str, column.categories), ""], dtype=object)
+        texts: list[str] = names[column.codes].tolist()
+        return texts
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
+        return number_texts(column)
+    return ["" if text is None else text for text in texts_of(column)]
+
+
+def number_texts(values: Array) -> list[str]:
+    """Return numbers as text, each as short as it is exact.
+
+    >>> number_texts(np.array([0.1, 1e-7, 250.0], dtype=np.float32))
+    ['0.1', '1e-07', '250.0']
+    """
+    texts: list[str] = values.astype(str).tolist()
+    return texts

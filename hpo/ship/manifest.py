@@ -1,9 +1,11 @@
 """The manifest of a model file: what it predicts, from which rows, and where it comes from."""
 
+import json
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from hpo.errors import UsageError
 from lightning_modules.data.fitted import Fitted
 from lightning_modules.settings import Settings
 
@@ -62,7 +64,7 @@ class Scored(Settings):
 
     metric: str
     direction: Literal["minimize", "maximize"]
-    split: Literal["validation", "test"]
+    split: Literal["validation", "out of fold", "test"]
     value: float
     ci95: list[float] | None
     n_rows: int
@@ -94,6 +96,8 @@ class Manifest(Settings):
     config: Json
     """Of an ensemble, that of its first member."""
     config_sha256: str
+    hashes: dict[str, str] = Field(default_factory=dict)
+    """``data_sha256`` and ``split_sha256`` of its training, by which its rows are known again."""
     members: list[Json]
     """Weight, trial and sha256 of the checkpoint of each; one without an ensemble."""
     compressed: str | None = None
@@ -102,3 +106,36 @@ class Manifest(Settings):
     """What must be known to use it, such as a fixed number of steps."""
     versions: dict[str, str]
     created_utc: str
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """Return a manifest as a model file keeps it: strict JSON on one line."""
+    plain = manifest.model_dump(mode="json", by_alias=True)
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def read_manifest(text: str, where: str) -> Manifest:
+    """Return what `manifest_text` wrote.
+
+    Args:
+        text: of a model file.
+        where: begins the errors.
+
+    Raises:
+        UsageError: if it is of another version of the schema, or no manifest.
+    """
+    try:
+        values = json.loads(text)
+        schema = values.get("schema") if isinstance(values, dict) else None
+        if schema != MANIFEST_SCHEMA:
+            what = f"is of {schema!r}, this version of hpo reads {MANIFEST_SCHEMA!r}"
+            hint = "install the hpo that wrote it, or export the model again"
+            raise UsageError(where, what, hint)
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        what = f"its manifest is wrong ({place}: {first['msg']})"
+    except ValueError as error:
+        what = f"its manifest is no JSON ({error})"
+    raise UsageError(where, what, "export the model again")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hpo.errors import UsageError
-from hpo.layout import find_study
+from hpo.layout import StudyFolder, find_study
 from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
 
@@ -60,6 +60,9 @@ def evaluate(
         typer.Option(min=0, help="With --seeds: other seeds, from this one on; default 0."),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Open the test split; counted.")] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="With --test: the ensemble beside the single best.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Runs at once, as in hpo run; 0: this process.")
     ] = None,
@@ -72,10 +75,16 @@ def evaluate(
     for option, given in (("--top", top), ("--first-seed", first_seed), ("--workers", workers)):
         if seeds is None and given is not None:
             raise UsageError(option, "goes with fresh seeds", f"hpo evaluate {study} --seeds 5")
+    if ensemble and (seeds is not None or not test):
+        hint = f"hpo evaluate {study} --ensemble --test"
+        raise UsageError("--ensemble", "goes with --test, and without --seeds", hint)
     say("loading torch…")
     load_plugins(plugin)
     folder = find_study(study, results)
     overrides = tuple(sets or ())
+    if ensemble:
+        _evaluate_ensemble(folder, overrides, as_json=as_json)
+        return
     if seeds is not None:
         from hpo.reseed.evaluation import Ask
         from hpo.terminal.seeding import Call, evaluate_in_terminal
@@ -105,17 +114,52 @@ def evaluate(
     answer(f"\n{written}" + (f"; beside it {pictures}" if pictures else ""))
 
 
+def _evaluate_ensemble(folder: StudyFolder, overrides: tuple[str, ...], *, as_json: bool) -> None:
+    from hpo.ensemble.opening import evaluate_ensemble
+    from hpo.terminal.ensembled import tested_lines
+
+    done = evaluate_ensemble(folder, overrides)
+    if as_json:
+        answer_json("evaluate", done.model_dump(mode="json", by_alias=True))
+        return
+    answer("\n".join([*tested_lines(done), str(folder.evaluated("ensemble"))]))
+
+
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or best config.")],
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="CSV, NPY, NPZ, image folder, or -.")
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A study, run folder, best config, ensemble.json, .onnx or .pt2."
+        ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A CSV file.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT", help="CSV, Parquet, NPY, NPZ, image folder, or - for CSV on stdin."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="A .csv, .jsonl or .parquet file; default: CSV out."),
+    ] = None,
     probabilities: Annotated[bool, typer.Option(help="One column per class or label too.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Copy a column of the input through; repeatable."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option(help="Print nothing but the answer.")] = False,
+    results: Results = RESULTS,
     plugin: Plugins = None,
 ) -> None:
-    """Predict rows with a trained model; CSV out."""
+    """Predict rows with a trained model, a piece of the input at a time."""
+    if not quiet and model.suffix.lower() != ".onnx":
+        say("loading torch…")
     load_plugins(plugin)
-    from hpo.predict.stream import write_predictions
+    from hpo.predict.stream import Wanted, write_predictions
+    from hpo.terminal.predicting import progress_of_rows
 
-    write_predictions(model, Path(source), output or sys.stdout, probabilities=probabilities)
+    if not model.exists() and (results / model).is_dir():
+        model = results / model
+    with progress_of_rows(quiet=quiet, to_terminal=output is None) as progress:
+        wanted = Wanted(probabilities=probabilities, keep=keep or (), told=progress.told)
+        write_predictions(model, Path(source), output or sys.stdout, wanted)

@@ -35,6 +35,7 @@ class PrepareConfig(Settings):
     """How raw rows become numbers; every statistic comes from the training split only."""
 
     impute: Literal["mean", "median", "most_frequent"] = shape("mean")
+    """What a missing number becomes."""
     indicator: bool = shape(False, exclude_if=_is_false)
     """One more feature for each column with missing values: 1 where the value is missing."""
     clip: float | None = shape(None, gt=0, lt=0.5, exclude_if=_is_none)
@@ -73,8 +74,11 @@ class SourceConfig(Settings):
     """What all sources of ours share: the shares of the splits and the preparation."""
 
     validation: float = Field(0.2, gt=0, lt=1)
+    """The share of the rows that the search judges by."""
     test: float | None = Field(0.2, gt=0, lt=1)
+    """The share that nothing but ``hpo evaluate --test`` looks at."""
     split_seed: int = Field(0, ge=0, lt=2**32)
+    """By which rows are dealt out."""
     split: Literal["random", "stratified"] | None = Field(None, exclude_if=_is_none)
     """By default stratified, so that each class has its share, where there are classes."""
     duplicates: Literal["keep", "drop"] = Field("keep", exclude_if=_is_keep)
@@ -154,7 +158,9 @@ class TableConfig(SourceConfig):
     target: Columns
     """The column to predict, or a list of several."""
     ignore: list[str] = Field(default_factory=list)
+    """Columns that are not read."""
     categorical: list[str] = Field(default_factory=list)
+    """Columns whose numbers or dates are names."""
     split: Literal["random", "stratified", "grouped", "time"] | None = Field(  # type: ignore[assignment]
         None, exclude_if=_is_none
     )

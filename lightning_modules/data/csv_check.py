@@ -18,25 +18,36 @@ def checked_header(path: Path, *, where: str, form: CsvForm) -> list[str]:
             name stands twice; a row has more or fewer fields than the header.
     """
     rows = _rows(path, where, form)
-    _, header = next(rows, (0, []))
+    header = named_columns(next(rows, (0, []))[1], where)
+    n_rows = 0
+    for line, fields in rows:
+        n_rows += 1
+        if len(fields) != len(header):
+            raise wrong_width(line, len(fields), len(header), form=form, where=where)
+    if not n_rows:
+        raise DataError(where, "has a header but no rows", "at least one row of data is needed")
+    return header
+
+
+def named_columns(header: list[str], where: str) -> list[str]:
+    """Return the names in a header; a column without one is ``Unnamed: 0`` and so on.
+
+    Raises:
+        DataError: if there is no column, or a name stands twice.
+    """
     if not header:
         raise DataError(where, "is empty", "a header line and rows are needed")
     header = [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(header)]
     if len(set(header)) < len(header):
         twice = next(name for i, name in enumerate(header) if name in header[:i])
         raise DataError(where, f"column {twice!r} stands twice", "rename one of them")
-    n_rows = 0
-    for line, fields in rows:
-        n_rows += 1
-        if len(fields) != len(header):
-            raise DataError(
-                where,
-                f"line {line} has {len(fields)} fields, the header has {len(header)}",
-                _quotes(form.delimiter),
-            )
-    if not n_rows:
-        raise DataError(where, "has a header but no rows", "at least one row of data is needed")
     return header
+
+
+def wrong_width(line: int, given: int, expected: int, *, form: CsvForm, where: str) -> DataError:
+    """Return what a user is told of a row with more or fewer fields than the header."""
+    what = f"line {line} has {given} fields, the header has {expected}"
+    return DataError(where, what, _quotes(form.delimiter))
 
 
 def first_line(path: Path, *, where: str, form: CsvForm) -> list[str]:

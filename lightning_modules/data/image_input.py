@@ -12,10 +12,8 @@ from lightning_modules.data.config import HuggingFaceConfig, ImageConfig, ImageC
 from lightning_modules.data.csv_check import checked_header, line_of_row
 from lightning_modules.data.csv_form import recognise_form
 from lightning_modules.data.decoding import SUFFIXES, decode_files
-from lightning_modules.data.frames import texts_of
+from lightning_modules.data.frames import Array, texts_of
 from lightning_modules.data.image_csv import inside
-from lightning_modules.data.image_preparation import ImagePreparation
-from lightning_modules.data.prepare import Preparation
 from lightning_modules.errors import DataError
 from lightning_modules.registry import suggest
 from lightning_modules.settings import Settings
@@ -80,21 +78,19 @@ def image_files(config: ImageConfig, source: Path) -> list[tuple[str, Path]]:
     return [(str(name), file) for name, file in zip(names, files, strict=True)]
 
 
-def image_pieces(
-    config: ImageConfig, preparation: Preparation, files: Sequence[tuple[str, Path]]
-) -> Iterator[tuple[list[str], npt.NDArray[np.float32]]]:
-    """Yield names and prepared images, as many at a time as fit in little memory.
+def decoded_pieces(
+    config: ImageConfig, files: Sequence[Path]
+) -> Iterator[tuple[npt.NDArray[np.int64], Array]]:
+    """Yield numbers of files, and their images, as many at a time as fit in little memory.
 
     Raises:
         DataError: if an image cannot be decoded, and ``config`` does not skip those.
     """
-    if not isinstance(preparation, ImagePreparation):
-        raise TypeError("a model of images has a preparation of images")
-    step = max(1, _BYTES // (len(preparation.mean) * config.size**2))
+    n_channels = 3 if config.channels == "rgb" else 1
+    step = max(1, _BYTES // (n_channels * config.size**2))
     for start in range(0, len(files), step):
-        names, paths = zip(*files[start : start + step], strict=True)
-        images, kept = decode_files(paths, config)
-        yield [names[row] for row in kept], preparation.apply(images)
+        images, kept = decode_files(files[start : start + step], config)
+        yield start + kept, images
 
 
 def _below(folder: Path) -> list[tuple[str, Path]]:

@@ -36,6 +36,24 @@ class ParquetTable:
             frame = pd.read_parquet(self.path, engine="pyarrow", columns=names)
         return frame.set_axis(names, axis=1).reset_index(drop=True)
 
+    def frames(self, names: list[str], *, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Yield some columns, at most ``n_rows`` rows at a time, in their order.
+
+        Raises:
+            DataError: if they cannot be read.
+        """
+        import pyarrow.dataset as ds
+
+        with _reading(self.path, self.where):
+            source = ds.dataset(self.path, format="parquet")
+            reading = source.to_batches(
+                columns=names, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
+            )
+            for batch in reading:
+                if batch.num_rows:
+                    frame: pd.DataFrame = batch.to_pandas()
+                    yield frame[names].reset_index(drop=True)
+
 
 def open_parquet(path: Path, *, where: str) -> ParquetTable:
     """Return the table in a Parquet file; only its description is read.

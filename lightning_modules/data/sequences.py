@@ -126,13 +126,14 @@ def fit_sequences(x: Array, config: PrepareConfig) -> SequencePreparation:
     )
 
 
-def steps_of(x: Array, where: str, *, n_channels: int | None = None) -> Steps:
+def steps_of(x: Array, where: str, *, n_channels: int | None = None, done: int = 0) -> Steps:
     """Return the steps of sequences as float64.
 
     Args:
         x: ``(rows, steps, channels)``, or ``(rows,)`` of arrays ``(steps, channels)``.
         where: begins the errors.
         n_channels: how many each must have; by default as many as the first one.
+        done: how many rows came before, for the errors.
 
     Raises:
         DataError: if a row is no numbers, has other channels, no steps, or an infinite number.
@@ -141,23 +142,24 @@ def steps_of(x: Array, where: str, *, n_channels: int | None = None) -> Steps:
     n_channels = rows[0].shape[-1] if n_channels is None else n_channels
     for i, row in enumerate(rows):
         if row.ndim != 2 or row.dtype.kind not in "biuf":
-            what = f"row {i + 1} is {row.dtype} of shape {row.shape}"
+            what = f"row {done + i + 1} is {row.dtype} of shape {row.shape}"
             raise DataError(where, what, "a sequence is numbers of shape (steps, channels)")
         if row.shape[1] != n_channels or not n_channels:
-            what = f"row {i + 1} has {row.shape[1]} channels"
+            what = f"row {done + i + 1} has {row.shape[1]} channels"
             raise DataError(where, what, f"expected {n_channels or 'at least 1'}")
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    check_lengths(lengths, 1, where)
+    check_lengths(lengths, 1, where, done=done)
     values = np.concatenate(rows).astype(np.float64)
     infinite = np.isinf(values).any(axis=1)
     if infinite.any():
         at = int(np.searchsorted(np.cumsum(lengths), int(infinite.argmax()), side="right"))
-        raise DataError(where, f"row {at + 1} has an infinite number", "correct or remove it")
+        what = f"row {done + at + 1} has an infinite number"
+        raise DataError(where, what, "correct or remove it")
     return Steps(values=values, lengths=lengths)
 
 
-def check_lengths(lengths: npt.NDArray[np.int64], least: int, where: str) -> None:
-    """Check that all sequences have ``least`` steps.
+def check_lengths(lengths: npt.NDArray[np.int64], least: int, where: str, *, done: int = 0) -> None:
+    """Check that all sequences have ``least`` steps; ``done`` rows came before them.
 
     Raises:
         DataError: if one has not: its row.
@@ -166,9 +168,9 @@ def check_lengths(lengths: npt.NDArray[np.int64], least: int, where: str) -> Non
         return
     row = int((lengths < least).argmax())
     if not lengths[row]:
-        raise DataError(where, f"row {row + 1} has no steps", "remove the row")
+        raise DataError(where, f"row {done + row + 1} has no steps", "remove the row")
     steps = "1 step" if lengths[row] == 1 else f"{lengths[row]} steps"
-    raise DataError(where, f"row {row + 1} has {steps}", f"at least {least} are needed")
+    raise DataError(where, f"row {done + row + 1} has {steps}", f"at least {least} are needed")
 
 
 def _filled(steps: Steps, fills: Floats) -> Steps:

@@ -12,6 +12,7 @@ class SyntheticConfig(SourceConfig):
 
     n_rows: int = Field(600, ge=30, le=1_000_000)
     data_seed: int = Field(0, ge=0, lt=2**32)
+    """From which the rows are made."""
 
 
 class ShapesConfig(SyntheticConfig):

@@ -138,4 +138,4 @@ class Gated(nn.Module):
 
 def with_first(token: Tensor, x: Tensor) -> Tensor:
     """Return ``x`` with ``token`` before the others of each row, ``(rows, 1 + tokens, width)``."""
-    return torch.cat([token.expand(len(x), 1, -1), x], dim=1)
+    return torch.cat([token.expand(x.shape[0], 1, -1), x], dim=1)

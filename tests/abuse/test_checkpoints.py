@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hpo.layout import StudyFolder
-from hpo.predict.stream import open_model
+from hpo.predict.runs import open_run
 from lightning_modules.checkpoint import load_checkpoint
 from lightning_modules.config import RunConfig
 from lightning_modules.errors import UsageError
@@ -118,7 +118,7 @@ def test_a1_predict_and_evaluate_run_nothing_from_a_checkpoint(
         assert (said.code, said.out) == (2, "")
         assert f"{best.name}: cannot be read safely (" in said.err
     with pytest.raises(UsageError, match=r"best\.ckpt: cannot be read safely"):
-        open_model(copied.path)
+        open_run(copied.path)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.layout import StudyFolder
-from hpo.predict.stream import write_predictions
+from hpo.predict.stream import Wanted, write_predictions
 from hpo.records import TrialRecord, write_leaderboard
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.config import RunConfig
@@ -21,6 +21,7 @@ from lightning_modules.train import train
 
 STARTS = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+WANTED = Wanted(probabilities=True)
 LABELS = ['=cmd|" /C calc"!A0', "@SUM(A1)", "+a", "-a", "'=a", 'a "b", c', "a\rb", "-1", "1e3"]
 text = st.text(st.sampled_from("=+-@\t\r\n'\",;a1 é")) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -154,7 +155,7 @@ def test_a7_predicted_labels_are_no_formulas_and_read_back_equal(tmp_path: Path)
         "trainer": {"max_epochs": 40, "batch_size": 32, "accelerator": "cpu"},
     }
     train(RunConfig.model_validate(sections), tmp_path / "run")
-    assert write_predictions(tmp_path / "run", table, out, probabilities=True) == len(LABELS) * 8
+    assert write_predictions(tmp_path / "run", table, out, WANTED) == len(LABELS) * 8
     with out.open(encoding="utf-8", newline="") as stream:
         names, *rows = csv.reader(stream)
     assert not [cell for row in [names, *rows] for cell in row if is_formula(cell)]

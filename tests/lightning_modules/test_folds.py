@@ -62,15 +62,20 @@ def test_a_run_over_folds_comes_to_the_mean_of_runs_of_each(
     assert config.most_epochs == 6
 
 
-def test_the_network_of_the_first_fold_is_kept_alone(config: RunConfig, tmp_path: Path) -> None:
+def test_the_network_of_every_fold_is_kept_that_of_the_first_by_the_run(
+    config: RunConfig, tmp_path: Path
+) -> None:
     result = train(config, tmp_path)
     assert result.folds is not None
-    assert sorted(path.name for path in tmp_path.rglob("*.ckpt")) == ["best.ckpt"]
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.ckpt")}
+    assert found == {"best.ckpt", "fold-2/best.ckpt", "fold-3/best.ckpt"}
     restored, _, module = restore_folder(tmp_path)
     assert restored == config
     assert module.facts.n_outputs == 3
-    scored = score(config, tmp_path / "best.ckpt", split="validation")
-    assert scored.metrics["accuracy"] == pytest.approx(result.folds[0])
+    for fold, place in enumerate([tmp_path, tmp_path / "fold-2", tmp_path / "fold-3"]):
+        scored = score(of_fold(config, fold), place / "best.ckpt", split="validation")
+        assert scored.metrics["accuracy"] == pytest.approx(result.folds[fold])
+    assert restore_folder(tmp_path / "fold-2")[0] == of_fold(config, 1)
 
 
 def test_a_pruner_ends_a_run_between_two_folds(config: RunConfig, tmp_path: Path) -> None:

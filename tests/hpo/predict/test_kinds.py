@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from hpo.errors import DataError
-from hpo.predict.stream import open_model, predict_rows
+from hpo.predict.runs import open_run
+from hpo.predict.stream import predict_rows
 from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SourceConfig
 from lightning_modules.data.prepared import prepare_task
@@ -73,7 +74,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def as_trained(run: Path) -> list[list[str]]:
     """Return the predictions for the validation rows, prepared as in training."""
-    model = open_model(run)
+    model = open_run(run)
     assert isinstance(model.config.data, SourceConfig)
     task = model.config.task
     data = prepare_task(
@@ -82,9 +83,9 @@ def as_trained(run: Path) -> list[list[str]]:
         **({"forecast": task} if isinstance(task, ForecastingConfig) else {}),
     )
     outputs = outputs_of(model.module, data.validation.x)
-    if model.classes is None:
+    if model.answers.classes is None:
         return outputs.numpy().astype(str).tolist()  # type: ignore[no-any-return]
-    return [[model.classes[i]] for i in outputs.argmax(1).tolist()]
+    return [[model.answers.classes[i]] for i in outputs.argmax(1).tolist()]
 
 
 def test_texts_are_predicted_from_their_column_alone(texts: Path, tmp_path: Path) -> None:

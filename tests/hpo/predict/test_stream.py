@@ -1,9 +1,8 @@
 import csv
-import hashlib
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ import torch
 from sklearn import datasets
 
 from hpo.errors import DataError, UsageError
-from hpo.predict import stream
-from hpo.predict.stream import STDIN, open_model, predict_rows, write_predictions
+from hpo.predict import arrays, csv_blocks
+from hpo.predict.reading import STDIN, pieces_of
+from hpo.predict.runs import open_run, prepared
+from hpo.predict.stream import Wanted, predict_rows, write_predictions
 from lightning_modules.config import RunConfig
 from lightning_modules.data.raw import load
 from lightning_modules.train import train
@@ -70,32 +71,15 @@ def diabetes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-BestConfig_ = Callable[..., Path]
-
-
 def write(folder: Path, text: str | bytes, name: str = "new.csv") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
 
 
-@pytest.fixture
-def best_config(finished) -> BestConfig_:
-    """Return a function that writes a record beside which a run lies, as a study does."""
-
-    def make(folder: Path, run: Path, **checkpoint: object) -> Path:
-        record = json.loads(finished.folder.best_config.read_text())
-        digest = hashlib.sha256((run / "best.ckpt").read_bytes()).hexdigest()
-        found = {"path": f"{run.name}/best.ckpt", "sha256": digest, **checkpoint}
-        record["checkpoint"] |= found
-        return write(folder, json.dumps(record), "best_config.json")
-
-    return make
-
-
 def expected_outputs(run: Path, x: np.ndarray[Any, Any]) -> list[list[float]]:
     """Return what the network itself says for prepared rows."""
-    model = open_model(run)
+    model = open_run(run)
     with torch.inference_mode():
         outputs: list[list[float]] = model.module.predict(
             model.module(torch.from_numpy(x))
@@ -133,7 +117,7 @@ def test_small_pieces_give_what_the_whole_gives(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = [*predict_rows(table, write(tmp_path, TABLE), probabilities=True)]
-    monkeypatch.setattr(stream, "_VALUES", 5)  # one row at a time: a town may be the number 01
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 9)  # about a row: a town may be the number 01
     pieces = [*predict_rows(table, tmp_path / "new.csv", probabilities=True)]
     assert [row[0] for row in pieces] == [row[0] for row in whole]
     np.testing.assert_allclose(floats(pieces[1:]), floats(whole[1:]), atol=1e-6)
@@ -194,7 +178,7 @@ def test_new_rows_may_come_in_another_form_than_those_of_training(
 def test_the_row_of_an_error_is_counted_over_all_pieces(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_VALUES", 6)
+    monkeypatch.setattr(csv_blocks, "BLOCK_BYTES", 20)
     path = write(tmp_path, "age,town,member\n" + "1,B,True\n" * 6 + "1x,B,True\n")
     with pytest.raises(DataError, match="row 7 has '1x'; correct it"):
         list(predict_rows(table, path))
@@ -209,7 +193,7 @@ def test_names_and_model_are_checked_at_the_call(table: Path, tmp_path: Path) ->
 
 def test_cells_that_a_spreadsheet_would_calculate_are_quoted(table: Path, tmp_path: Path) -> None:
     to = tmp_path / "out.csv"
-    assert write_predictions(table, write(tmp_path, TABLE), to, probabilities=True) == 60
+    assert write_predictions(table, write(tmp_path, TABLE), to, Wanted(probabilities=True)) == 60
     names, *rows = csv.reader(to.read_text().splitlines())
     assert names == ["prediction", "p_-1", "p_=no"]
     assert {row[0] for row in rows} <= {"'=no", "-1"}
@@ -275,7 +259,7 @@ def test_arrays_are_read_in_pieces(
     images = np.asarray(datasets.load_digits().images[:7], dtype=np.float32)[:, None]
     np.save(tmp_path / "a.npy", images)
     whole = [*predict_rows(digits, tmp_path / "a.npy")]
-    monkeypatch.setattr(stream, "_VALUES", 130)
+    monkeypatch.setattr(arrays, "VALUES", 130)
     assert [*predict_rows(digits, tmp_path / "a.npy")] == whole
     images[5, 0, 0, 0] = np.nan
     np.save(tmp_path / "a.npy", images)
@@ -337,53 +321,6 @@ def test_flat_images_need_a_value_in_every_pixel(digits: Path, tmp_path: Path) -
         predict_rows(digits, path)
 
 
-def test_a_record_and_its_folder_name_a_model(
-    table: Path, tmp_path: Path, best_config: BestConfig_
-) -> None:
-    source = write(tmp_path, TABLE)
-    record = best_config(table.parent, table)
-    whole = [*predict_rows(table, source)]
-    assert [*predict_rows(record, source)] == whole
-    assert [*predict_rows(record.parent, source)] == whole
-
-
-def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(
-    table: Path, tmp_path: Path, best_config: BestConfig_
-) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    for file in ("config.json", "preparation.json", "best.ckpt"):
-        (run / file).write_bytes((table / file).read_bytes())
-    record = best_config(tmp_path, run)
-    open_model(record)
-    (run / "best.ckpt").write_bytes(b"other weights")
-    with pytest.raises(UsageError, match=r"best.ckpt: is not the checkpoint that best_config.json"):
-        open_model(record)
-    (run / "best.ckpt").unlink()
-    with pytest.raises(UsageError, match=r"best.ckpt: no such checkpoint; train it with hpo train"):
-        open_model(record)
-
-
-def test_a_record_without_a_checkpoint_or_a_damaged_run_is_refused(
-    table: Path, tmp_path: Path, best_config: BestConfig_
-) -> None:
-    for wrong in ({"sha256": None}, {"path": f"../{table.parent.name}/{table.name}/best.ckpt"}):
-        record = best_config(table.parent, table, **wrong)
-        with pytest.raises(UsageError, match=r"best_config.json: is no such record \(checkpoint\."):
-            open_model(record)
-    record.unlink()
-    with pytest.raises(UsageError, match=r"holds no config.json; name the folder of a run"):
-        open_model(tmp_path)
-    for file in ("config.json", "preparation.json", "best.ckpt"):
-        (tmp_path / file).write_bytes((table / file).read_bytes())
-    (tmp_path / "preparation.json").write_text('{"input_shape": [1]}')
-    with pytest.raises(UsageError, match=r"preparation.json: is damaged \(.*\); train it again"):
-        open_model(tmp_path)
-    (tmp_path / "config.json").write_text('{"half": ')
-    with pytest.raises(UsageError, match=r"config.json: is damaged"):
-        open_model(tmp_path)
-
-
 def test_a_table_of_everything_is_prepared_for_prediction_as_it_was_for_training(
     tmp_path: Path,
 ) -> None:
@@ -410,10 +347,11 @@ def test_a_table_of_everything_is_prepared_for_prediction_as_it_was_for_training
         },
         model={"family": "mlp", "n_layers": 1, "width": 8},
     )
-    model = open_model(run)
+    model = open_run(run)
     raw = load(model.config.data.model_copy(update={"path": str(source)}), task_kind="regression")
     expected = model.fitted.preparation.apply(raw.x)
-    got = np.concatenate(list(stream._table_pieces(model, source, "t")))
+    pieces = pieces_of(model.inputs, source)
+    got = np.concatenate([prepared(model.fitted, piece.raw) for piece in pieces])
     np.testing.assert_array_equal(got, expected)
     assert all(float(row[0]) > 0 for row in list(predict_rows(run, source))[1:])
     new = write(tmp_path, "born;age;member;town\n;;;\n1.2.2031;1e3;true;Z\n")

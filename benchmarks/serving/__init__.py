@@ -1,0 +1,1 @@
+"""Predictions and the service beside onnxruntime called by hand."""

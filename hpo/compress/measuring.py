@@ -1,0 +1,140 @@
+"""Forms of a model beside each other: their room, their outputs, their time."""
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hpo.compress.files import content_of, scored
+from hpo.compress.judging import Truth, change, verdict
+from hpo.compress.material import Feeds, Material
+from hpo.compress.outcome import Form, Latency
+from hpo.compress.timing import latencies, rows_of
+from hpo.predict.onnx_file import session_of
+from hpo.ship.manifest import Manifest
+from lightning_modules.metrics import compute
+from lightning_modules.task import METRICS
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MANY = 64
+SLOWER = 1.1
+"""A form that takes more than this times as long as the original is called slower."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A form before it is judged."""
+
+    name: str
+    graph: "ModelProto"
+    manifest: Manifest
+    """Without scores."""
+    zipped: bool = False
+    """Whether it is to be smaller by gzip alone: zeros take no less room in the file itself."""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of its file, without scores."""
+        return content_of(self.graph, self.manifest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A form, and the bytes of its file."""
+
+    form: Form
+    content: bytes
+
+
+def measured(
+    original: bytes, candidates: Sequence[Candidate], material: Material, *, max_drop: float
+) -> list[Measured]:
+    """Return the original and its forms as they are.
+
+    Args:
+        original: the bytes of its file.
+        candidates: its forms.
+        material: the rows that judge.
+        max_drop: how much worse the metric may be.
+
+    Raises:
+        UsageError: if onnxruntime cannot run one.
+    """
+    names = ["original", *(one.name for one in candidates)]
+    contents = [original, *(one.content for one in candidates)]
+    sessions = [session_of(*one, threads=1) for one in zip(contents, names, strict=True)]
+    outputs = [outputs_of(session, material.validation) for session in sessions]
+    times = [timed(sessions, material.validation[0], n_rows) for n_rows in (1, MANY)]
+    truth = material.truth
+    forms = [
+        Form(
+            name=name,
+            size_bytes=0,
+            gzip_bytes=0,
+            one=one,
+            many=many,
+            value=value_of(found, truth),
+            change=change(outputs[0], found, truth) if place else None,
+            kept=True,
+            words="the original",
+            file=None,
+        )
+        for place, (name, found, one, many) in enumerate(zip(names, outputs, *times, strict=True))
+    ]
+    first = _sized(forms[0], original)
+    all_forms = [Measured(form=first, content=original)]
+    for candidate, form in zip(candidates, forms[1:], strict=True):
+        manifest = scored(candidate.manifest, form.change, truth, material.n_rows)
+        content = content_of(candidate.graph, manifest)
+        sized = _sized(form, content)
+        zipped = candidate.zipped
+        sizes = (_size(first, zipped=zipped), _size(sized, zipped=zipped))
+        said = verdict(form.change, truth, max_drop=max_drop, sizes=sizes, zipped=zipped)
+        words = said.words + (pace_words(sized, first) if said.kept else "")
+        judged = replace(sized, kept=said.kept, words=words)
+        all_forms.append(Measured(form=judged, content=content))
+    return all_forms
+
+
+def pace_words(form: Form, first: Form) -> str:
+    """Return whether a form is slower than the original, and how much; nothing if it is not."""
+    ratios = {
+        "1 row": form.one.p50_ms / first.one.p50_ms,
+        f"{MANY} rows": form.many.p50_ms / first.many.p50_ms,
+    }
+    slow = [f"{ratio:.1f}× with {rows}" for rows, ratio in ratios.items() if ratio > SLOWER]
+    return f"; slower: {', '.join(slow)}" if slow else ""
+
+
+def _sized(form: Form, content: bytes) -> Form:
+    zipped = len(gzip.compress(content, 6, mtime=0))
+    return replace(form, size_bytes=len(content), gzip_bytes=zipped)
+
+
+def _size(form: Form, *, zipped: bool) -> int:
+    return form.gzip_bytes if zipped else form.size_bytes
+
+
+def outputs_of(session: Any, batches: Sequence[Feeds]) -> Tensor:
+    """Return what a model says of all rows."""
+    return torch.from_numpy(np.concatenate([session.run(None, feeds)[0] for feeds in batches]))
+
+
+def timed(sessions: Sequence[Any], feeds: Feeds, n_rows: int) -> list[Latency]:
+    """Return how long each session takes for so many rows, in turns."""
+    rows = rows_of(feeds, n_rows)
+    return latencies([partial(session.run, None, rows) for session in sessions])
+
+
+def value_of(outputs: Tensor, truth: Truth) -> float | None:
+    """Return the metric; None where an output is no finite number."""
+    if not bool(outputs.isfinite().all()):
+        return None
+    return compute(METRICS[truth.metric], outputs, truth.targets, truth.numbers)

@@ -1,0 +1,165 @@
+"""What a model came to, as the records say it: with intervals where it was evaluated."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hpo.errors import UsageError
+from hpo.evaluations import Evaluation, read_evaluation
+from hpo.export.source import Source
+from hpo.ship.combined import EnsembleRecord
+from hpo.ship.manifest import Scored
+from lightning_modules.config import RunConfig
+from lightning_modules.evaluation.findings import ClassScores
+from lightning_modules.task import METRICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """What is known of a model's worth."""
+
+    scores: list[Scored]
+    """The objective first, of validation and of test."""
+    others: list[Scored]
+    """All other metrics of the same evaluations."""
+    per_class: Mapping[str, list[ClassScores]]
+    """By split."""
+    remarks: list[str]
+
+
+def worth_of(source: Source, n_rows: int) -> Worth:
+    """Return what the records hold of a model.
+
+    Args:
+        source: its records.
+        n_rows: of validation, where no record counts them.
+    """
+    if source.ensemble is not None:
+        return _of_ensemble(source.ensemble)
+    evaluated = _evaluations(source)
+    scores = [one for each in evaluated for one in _scored(each) if one.metric == each.metric]
+    if not any(one.split == "validation" for one in scores):
+        scores = [*_recorded(source, source.first.config, n_rows), *scores]
+    return Worth(
+        scores=scores,
+        others=[one for each in evaluated for one in _scored(each) if one.metric != each.metric],
+        per_class={one.split: one.findings.per_class or [] for one in evaluated},
+        remarks=_remarks(source, evaluated),
+    )
+
+
+def recorded_run(source: Source) -> dict[str, Any]:
+    """Return the run's outcome as ``result.json`` holds it; empty where there is none."""
+    file = source.config_file.parent / "result.json"
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))["run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return run if isinstance(run, dict) else {}
+
+
+def recorded_hashes(source: Source) -> dict[str, str | None]:
+    """Return the hashes of data and split that a model was trained on, as far as they are known."""
+    if source.ensemble is not None:
+        record = source.ensemble
+        return {"data_sha256": record.data_sha256, "split_sha256": record.split_sha256}
+    data: Mapping[str, Any] = recorded_run(source).get("data") or {}
+    if source.best is not None:
+        data = source.best.data
+    return {"data_sha256": data.get("sha256"), "split_sha256": data.get("split_sha256")}
+
+
+def _evaluations(source: Source) -> list[Evaluation]:
+    """Return the evaluations of this very checkpoint, of validation and of test."""
+    if source.study is None:
+        return []
+    found = []
+    for split in ("validation", "test"):
+        try:
+            one = read_evaluation(source.study.evaluated(split))
+        except UsageError:  # there is none, or it is damaged
+            continue
+        if one.checkpoint_sha256 == source.described[0]["checkpoint_sha256"]:
+            found.append(one)
+    return found
+
+
+def _scored(evaluation: Evaluation) -> list[Scored]:
+    """Return all metrics of an evaluation that have a value, with their intervals."""
+    found, objective = evaluation.findings, evaluation.metric
+    ways = {name: str(metric.direction) for name, metric in METRICS.items()}
+    ways[objective] = evaluation.direction
+    plain = {"split": evaluation.split, "n_rows": found.n_rows or 0}
+    measured = {name: value for name, value in found.metrics.items() if value is not None}
+    return [
+        Scored.model_validate(
+            {**plain, "metric": name, "value": value}
+            | {"direction": ways.get(name, "minimize"), "ci95": found.ci95.get(name)}
+        )
+        for name, value in measured.items()
+    ]
+
+
+def _recorded(source: Source, config: RunConfig, n_rows: int) -> list[Scored]:
+    """Return the objective at the best validation, as training recorded it."""
+    plain: dict[str, Any] = {
+        "metric": config.objective.metric,
+        "direction": str(config.objective.direction),
+        "split": "validation",
+    }
+    if source.best is not None:
+        metric = source.best.metric
+        known = {"value": metric["value"], "ci95": metric["ci95_examples"]}
+        counted = {"n_rows": metric["n_examples"] or n_rows}
+        return [Scored.model_validate({**plain, **known, **counted})]
+    run = recorded_run(source)
+    if "value" not in run:
+        return []
+    return [Scored.model_validate({**plain, "value": run["value"], "ci95": None, "n_rows": n_rows})]
+
+
+def _of_ensemble(record: EnsembleRecord) -> Worth:
+    """Return what an ensemble came to on rows that did not choose it."""
+    scores = record.scores
+    one = Scored(
+        metric=record.metric,
+        direction=record.direction,
+        split=scores.split,
+        value=scores.ensemble,
+        ci95=None,
+        n_rows=scores.n_rows,
+    )
+    interval = ""
+    if scores.ci95 is not None:
+        interval = f" (95 % {scores.ci95[0]:.4g} to {scores.ci95[1]:.4g})"
+    remark = (
+        f"The single best network, trial {record.single}, has {scores.single:.4g} on the same rows;"
+        f" the difference is {scores.difference:+.4g}{interval}: {record.why}."
+    )
+    return Worth(scores=[one], others=[], per_class={}, remarks=[remark])
+
+
+def _remarks(source: Source, evaluated: list[Evaluation]) -> list[str]:
+    remarks = []
+    opened = [one.opened for one in evaluated if one.split == "test"]
+    if opened:
+        times = "once" if opened[0] == 1 else f"{opened[0]} times"
+        remarks.append(f"The test split was opened {times}.")
+    elif source.best is not None:
+        remarks.append("The test split was never opened: hpo evaluate STUDY --test does that once.")
+    seeds = source.best.metric["seeds"] if source.best is not None else None
+    if seeds is not None:
+        remarks.append(_seed_words(dict(seeds)))
+    if source.best is not None:
+        remarks.append(
+            "The validation rows chose this config among others, so that their value is somewhat "
+            "optimistic; those of the test split chose nothing."
+        )
+    return remarks
+
+
+def _seed_words(seeds: Mapping[str, Any]) -> str:
+    spread = "" if seeds["sd"] is None else f" (sd {seeds['sd']:.2g})"
+    n = len(seeds["values"])
+    return f"Trained again with {n} fresh seeds it came to {seeds['mean']:.4g}{spread} on average."
