@@ -19,6 +19,7 @@ ELSEWHERE = {
     "deploy/README.md": "how-to/deploy.md",
     "examples/README.md": "tutorials/examples.md",
     "results/README.md": "reference/records.md",
+    "results/reference/ensembles.md": "measured/ensembles.md",
     "results/reference/families.md": "measured/families.md",
     "results/reference/fashion-mnist/README.md": "measured/fashion-mnist.md",
     "results/reference/honesty.md": "measured/honesty.md",

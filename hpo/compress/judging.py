@@ -1,5 +1,6 @@
 """What a smaller form of a model loses, and whether it is worth keeping."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,13 +48,18 @@ class Verdict:
 
 
 def change(before: Tensor, after: Tensor, truth: Truth) -> Change | None:
-    """Return what became of a model's outputs on the same rows; None if one is no finite number."""
+    """Return what became of a model's outputs on the same rows.
+
+    None if one of them, or the metric of all, is no finite number.
+    """
     if not bool(after.isfinite().all()):
         return None
     metric = METRICS[truth.metric]
     old, new = (
         compute(metric, outputs, truth.targets, truth.numbers) for outputs in (before, after)
     )
+    if not (math.isfinite(old) and math.isfinite(new)):
+        return None
     groups = [_group(outputs, truth) for outputs in (before, after)]
 
     def apart(weights: Floats) -> dict[str, float]:
@@ -83,7 +89,7 @@ def verdict(
     """Say whether a form is kept.
 
     Args:
-        found: what became of the outputs; None if they are no numbers any more.
+        found: what became of the outputs; None if they, or the metric, are no numbers.
         truth: what they are measured by.
         max_drop: how much worse the metric may be, in its own units.
         sizes: of the original and of the form, in bytes.
@@ -91,7 +97,7 @@ def verdict(
             less room in the file itself.
     """
     if found is None:
-        return Verdict(kept=False, words="refused: it puts out NaN or infinity")
+        return Verdict(kept=False, words="refused: it puts out NaN or infinity, or its metric is")
     lost = drop(found, truth.direction)
     wrong = []
     if lost > max_drop:

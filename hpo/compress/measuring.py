@@ -1,6 +1,7 @@
 """Forms of a model beside each other: their room, their outputs, their time."""
 
 import gzip
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 MANY = 64
-SLOWER = 1.1
+SLOWER = 1.2
 """A form that takes more than this times as long as the original is called slower."""
 
 
@@ -72,8 +73,23 @@ def measured(
     sessions = [session_of(*one, threads=1) for one in zip(contents, names, strict=True)]
     outputs = [outputs_of(session, material.validation) for session in sessions]
     times = [timed(sessions, material.validation[0], n_rows) for n_rows in (1, MANY)]
-    truth = material.truth
-    forms = [
+    forms = _forms(names, outputs, times, material.truth)
+    first = _sized(forms[0], original)
+    judged = [
+        _judged(one, form, first, material, max_drop=max_drop)
+        for one, form in zip(candidates, forms[1:], strict=True)
+    ]
+    return [Measured(form=first, content=original), *judged]
+
+
+def _forms(
+    names: Sequence[str],
+    outputs: Sequence[Tensor],
+    times: Sequence[Sequence[Latency]],
+    truth: Truth,
+) -> list[Form]:
+    """Return forms without sizes and verdicts; the first is the original."""
+    return [
         Form(
             name=name,
             size_bytes=0,
@@ -88,19 +104,20 @@ def measured(
         )
         for place, (name, found, one, many) in enumerate(zip(names, outputs, *times, strict=True))
     ]
-    first = _sized(forms[0], original)
-    all_forms = [Measured(form=first, content=original)]
-    for candidate, form in zip(candidates, forms[1:], strict=True):
-        manifest = scored(candidate.manifest, form.change, truth, material.n_rows)
-        content = content_of(candidate.graph, manifest)
-        sized = _sized(form, content)
-        zipped = candidate.zipped
-        sizes = (_size(first, zipped=zipped), _size(sized, zipped=zipped))
-        said = verdict(form.change, truth, max_drop=max_drop, sizes=sizes, zipped=zipped)
-        words = said.words + (pace_words(sized, first) if said.kept else "")
-        judged = replace(sized, kept=said.kept, words=words)
-        all_forms.append(Measured(form=judged, content=content))
-    return all_forms
+
+
+def _judged(
+    candidate: Candidate, form: Form, first: Form, material: Material, *, max_drop: float
+) -> Measured:
+    """Return a form with its file, which holds its own score, its sizes and its verdict."""
+    truth, zipped = material.truth, candidate.zipped
+    manifest = scored(candidate.manifest, form.change, truth, material.n_rows)
+    content = content_of(candidate.graph, manifest)
+    sized = _sized(form, content)
+    sizes = (_size(first, zipped=zipped), _size(sized, zipped=zipped))
+    said = verdict(form.change, truth, max_drop=max_drop, sizes=sizes, zipped=zipped)
+    words = said.words + (pace_words(sized, first) if said.kept else "")
+    return Measured(form=replace(sized, kept=said.kept, words=words), content=content)
 
 
 def pace_words(form: Form, first: Form) -> str:
@@ -134,7 +151,8 @@ def timed(sessions: Sequence[Any], feeds: Feeds, n_rows: int) -> list[Latency]:
 
 
 def value_of(outputs: Tensor, truth: Truth) -> float | None:
-    """Return the metric; None where an output is no finite number."""
+    """Return the metric; None where it, or an output, is no finite number."""
     if not bool(outputs.isfinite().all()):
         return None
-    return compute(METRICS[truth.metric], outputs, truth.targets, truth.numbers)
+    value = compute(METRICS[truth.metric], outputs, truth.targets, truth.numbers)
+    return value if math.isfinite(value) else None

@@ -43,6 +43,15 @@ class Pruned:
     """What was done, in a sentence without a full stop."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How weights are trained further."""
+
+    epochs: int
+    masks: Masks
+    """Of single weights that stay zero."""
+
+
 def prune(
     config: RunConfig, state: State, *, data: RunData, folder: Path, sparsity: float
 ) -> Pruned:
@@ -73,7 +82,8 @@ def prune(
             config, state = smaller(config, state, layers, (share - done) / (1 - done))
         else:
             masks = masks_of(_module(config, data, state), share)
-        state = fine_tune(config, last, start=state, data=data, epochs=epochs, masks=masks)
+        how = Tuning(epochs=epochs, masks=masks)
+        state = fine_tune(config, last, start=state, data=data, how=how)
         done = share
     write_text(last / "config.json", json.dumps(config.portable(), indent=2) + "\n")
     what = "hidden units of each layer were removed" if layers else "weights are zero"
@@ -88,8 +98,7 @@ def fine_tune(
     *,
     start: State,
     data: RunData,
-    epochs: int,
-    masks: Masks,
+    how: Tuning,
 ) -> State:
     """Train weights further, and return those of the best validation; they stay in ``folder``.
 
@@ -98,13 +107,12 @@ def fine_tune(
         folder: for config, weights, curve and preparation.
         start: the weights that it starts from.
         data: of the config.
-        epochs: how many.
-        masks: weights that stay zero.
+        how: for how long, and what stays zero.
 
     Raises:
         StudyError: if it diverges.
     """
-    config = tuning_config(config, epochs)
+    config = tuning_config(config, how.epochs)
     folder.mkdir(parents=True)
     with steady_threads(config.trainer.threads):
         module = _module(config, data, start)
@@ -112,7 +120,7 @@ def fine_tune(
             text = data.prepared.fitted.model_dump_json(indent=2)
             write_text(folder / "preparation.json", text + "\n")
         watch = Watch(config, folder, None, resumable=False)
-        held: list[pl.Callback] = [HeldAtZero(masks)] if masks else []
+        held: list[pl.Callback] = [HeldAtZero(how.masks)] if how.masks else []
         trainer = make_trainer(config, folder, callbacks=[*held, watch])
         use_lean_steps(trainer, module)
         try:

@@ -60,7 +60,9 @@ class Objective:
 
     def merit(self, outputs: Floats, targets: Array) -> tuple[float, float]:
         """Return what is greater for better outputs: the metric first, then the loss."""
-        good = self.gain(self.value(outputs, targets), 0.0)
+        quick = self.metric == "roc_auc" and self.kind not in NUMBERS
+        value = areas(outputs, targets) if quick else self.value(outputs, targets)
+        good = self.gain(value, 0.0)
         return good if math.isfinite(good) else -math.inf, -self.loss(outputs, targets)
 
     @property
@@ -112,6 +114,28 @@ class Objective:
             return number_groups(outputs, targets)
         make = label_groups if self.kind == "multilabel" else class_groups
         return make(outputs, targets)
+
+
+def areas(outputs: Floats, targets: Array) -> float:
+    """Return the area under the ROC curve as `lightning_modules.metrics.roc_auc`, from ranks.
+
+    That is Mann and Whitney's statistic; it takes a tenth of the time, and ensembles ask often.
+    """
+    from scipy.stats import rankdata
+
+    hits = targets > 0 if targets.ndim == 2 else targets[:, None] == np.arange(outputs.shape[1])
+    if targets.ndim == 1 and outputs.shape[1] == 2:
+        outputs, hits = outputs[:, 1:], hits[:, 1:]
+    n_hits = hits.sum(axis=0)
+    ranked = n_hits > 0
+    if targets.ndim == 2:
+        ranked &= n_hits < len(targets)
+    if not ranked.any():
+        return 0.0
+    n_hits, n_others = n_hits[ranked], len(targets) - n_hits[ranked]
+    sums = (rankdata(outputs[:, ranked], axis=0) * hits[:, ranked]).sum(axis=0)
+    above = sums - n_hits * (n_hits + 1) / 2
+    return float((above / np.maximum(n_hits * n_others, 1)).mean())
 
 
 def right_probabilities(parts: Doubles, targets: Array, kind: str) -> Doubles:

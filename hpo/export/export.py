@@ -16,6 +16,7 @@ from hpo.export.describing import seen_of
 from hpo.export.onnx_form import onnx_content, onnx_model, refuse_onnx, require_onnx
 from hpo.export.program import program_of
 from hpo.export.pt2_form import pt2_content
+from hpo.export.recurrent import as_single_nodes
 from hpo.export.rows import Data, open_rows, spread
 from hpo.export.scores import Worth, recorded_hashes, worth_of
 from hpo.export.source import Source, open_source
@@ -186,13 +187,14 @@ def content_of(packed: Packed, manifest: Manifest, form: Form) -> bytes:
     Raises:
         UsageError: if torch.export or ONNX cannot follow the network.
     """
-    program = program_of(packed.module, packed.specs, family=packed.family)
     if form == "pt2":
+        program = program_of(packed.module, packed.specs, family=packed.family)
         return pt2_content(program, manifest)
     names = [one.name for one in packed.specs]
-    return onnx_content(
-        onnx_model(program, names, packed.output.name, family=packed.family), manifest
-    )
+    with as_single_nodes(packed.module):
+        program = program_of(packed.module, packed.specs, family=packed.family)
+        model = onnx_model(program, names, packed.output.name, family=packed.family)
+    return onnx_content(model, manifest)
 
 
 def opened(content: bytes, form: Form) -> Predictor:

@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 
 from hpo.errors import EnvironmentFault, UsageError
 from hpo.export.program import quiet, reason_of
-from hpo.export.recurrent import recurrences
+from hpo.export.recurrent import TRANSLATIONS
 from hpo.ship.feeds import MISSING, UNKNOWN
 from hpo.ship.manifest import MANIFEST, Manifest, manifest_text
 from hpo.ship.seal import UNSEALED, sealed
@@ -80,7 +80,7 @@ def onnx_model(
                 input_names=list(inputs),
                 output_names=[output],
                 opset_version=OPSET,
-                custom_translation_table=recurrences(program),
+                custom_translation_table=TRANSLATIONS,
                 dynamo=True,
                 verbose=False,
             )

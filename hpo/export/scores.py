@@ -8,9 +8,10 @@ from typing import Any
 from hpo.errors import UsageError
 from hpo.evaluations import Evaluation, read_evaluation
 from hpo.export.source import Source
-from hpo.ship.combined import EnsembleRecord
+from hpo.ship.combined import EnsembleRecord, Scores
 from hpo.ship.manifest import Scored
 from lightning_modules.config import RunConfig
+from lightning_modules.durable import file_sha256
 from lightning_modules.evaluation.findings import ClassScores
 from lightning_modules.task import METRICS
 
@@ -36,7 +37,7 @@ def worth_of(source: Source, n_rows: int) -> Worth:
         n_rows: of validation, where no record counts them.
     """
     if source.ensemble is not None:
-        return _of_ensemble(source.ensemble)
+        return _of_ensemble(source, source.ensemble)
     evaluated = _evaluations(source)
     scores = [one for each in evaluated for one in _scored(each) if one.metric == each.metric]
     if not any(one.split == "validation" for one in scores):
@@ -119,25 +120,55 @@ def _recorded(source: Source, config: RunConfig, n_rows: int) -> list[Scored]:
     return [Scored.model_validate({**plain, "value": run["value"], "ci95": None, "n_rows": n_rows})]
 
 
-def _of_ensemble(record: EnsembleRecord) -> Worth:
-    """Return what an ensemble came to on rows that did not choose it."""
-    scores = record.scores
-    one = Scored(
-        metric=record.metric,
-        direction=record.direction,
-        split=scores.split,
-        value=scores.ensemble,
-        ci95=None,
-        n_rows=scores.n_rows,
+def _of_ensemble(source: Source, record: EnsembleRecord) -> Worth:
+    """Return what an ensemble came to on rows that did not choose it, and on the test split."""
+    tested = _tested(source)
+    measured = [record.scores, *([tested] if tested is not None else [])]
+    scored = [
+        Scored(
+            metric=record.metric,
+            direction=record.direction,
+            split=one.split,
+            value=one.ensemble,
+            ci95=None,
+            n_rows=one.n_rows,
+        )
+        for one in measured
+    ]
+    remarks = [_beside(record, one) for one in measured]
+    if tested is None:
+        remarks.append(f"On the test split: hpo evaluate {record.study} --ensemble --test.")
+    return Worth(
+        scores=scored,
+        others=[],
+        per_class={},
+        remarks=[*remarks, f"Why it is used or not: {record.why}."],
     )
+
+
+def _beside(record: EnsembleRecord, scores: Scores) -> str:
+    """Return how an ensemble stands beside the best of its networks, in words."""
     interval = ""
     if scores.ci95 is not None:
         interval = f" (95 % {scores.ci95[0]:.4g} to {scores.ci95[1]:.4g})"
-    remark = (
-        f"The single best network, trial {record.single}, has {scores.single:.4g} on the same rows;"
-        f" the difference is {scores.difference:+.4g}{interval}: {record.why}."
+    return (
+        f"The single best network, trial {record.single}, has {scores.single:.4g} on the same rows "
+        f"of {scores.split}; the difference is {scores.difference:+.4g}{interval}."
     )
-    return Worth(scores=[one], others=[], per_class={}, remarks=[remark])
+
+
+def _tested(source: Source) -> Scores | None:
+    """Return what this very ensemble came to on the test split; None if that is not known."""
+    if source.study is None:
+        return None
+    try:
+        text = source.study.evaluated("ensemble").read_text(encoding="utf-8")
+        values = json.loads(text)
+        if values["ensemble_sha256"] != file_sha256(source.record):
+            return None
+        return Scores.model_validate(values["scores"])
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
+        return None
 
 
 def _remarks(source: Source, evaluated: list[Evaluation]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The predictor of a ``.pt2`` file, preparation included: torch, and nothing of the network's code."""
+"""The predictor of a ``.pt2`` file, preparation included: torch, and no code of the network."""
 
 import io
 import logging

@@ -17,8 +17,8 @@ from hpo.serve.watching import Feeds
 
 _AT_ONCE_S = 0.001
 """A call that takes less is done on the spot: a thread would cost more than it saves."""
-_ROWS = 256
-"""Rows that are put together at most; one request alone may have more."""
+_ROWS = 64
+"""Rows that are put together at most; more are no faster, and leave the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,8 @@ class Batcher:
             if asked.answer.done():
                 self._waiting.popleft()
                 continue
-            if taken and (n_rows + asked.n_rows > _ROWS or asked.form != taken[0].form):
+            most = min(_ROWS, asked.model.rows_at_once)
+            if taken and (n_rows + asked.n_rows > most or asked.form != taken[0].form):
                 break
             taken.append(self._waiting.popleft())
             n_rows += asked.n_rows

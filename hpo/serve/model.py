@@ -15,9 +15,9 @@ from hpo.ship.manifest import Manifest, TensorSpec
 from hpo.ship.seal import read_sealed
 from lightning_modules.data.frames import Array
 
-_VALUES = 4_000_000
-"""Values of the inputs in one call."""
-_MOST_ROWS = 1024
+_VALUES = 65_536
+"""Values of the inputs in one call: with more, what is computed of them leaves the cache."""
+_LEAST_ROWS, _MOST_ROWS = 16, 1024
 _WARM_ROWS = (1, 64)
 _ROUNDS = 3
 _DTYPES = {"float64": np.float64, "float32": np.float32, "int64": np.int64}
@@ -69,7 +69,7 @@ def load_model(path: Path, *, threads: int) -> Model:
     predictor = OnnxPredictor.from_bytes(content, str(path), threads=threads)
     specs = predictor.manifest.inputs
     values = sum(int(np.prod(spec.shape)) for spec in specs)
-    rows_at_once = max(1, min(_MOST_ROWS, _VALUES // max(values, 1)))
+    rows_at_once = max(_LEAST_ROWS, min(_MOST_ROWS, _VALUES // max(values, 1)))
     sha256 = hashlib.sha256(content).hexdigest()
     cold = Model(predictor=predictor, sha256=sha256, rows_at_once=rows_at_once, seconds=(0.0, 0.0))
     try:

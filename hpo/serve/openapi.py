@@ -3,6 +3,7 @@
 from typing import Any
 
 from hpo.serve.describing import Field, fields_of, passed_columns, rows_of
+from hpo.serve.reading import takes_arrays
 from hpo.ship.manifest import Manifest
 
 Schema = dict[str, Any]
@@ -77,7 +78,7 @@ def _content(manifest: Manifest) -> Schema:
     if kind in ("table", "series", "text"):
         header = ",".join(field.name for field in fields_of(manifest)) or "text"
         found["text/csv"] = {"schema": {"type": "string", "description": f"header: {header}"}}
-    if kind in ("table", "image", "sequence"):
+    if takes_arrays(manifest):
         bytes_: Schema = {"type": "string", "contentMediaType": "application/x-npy"}
         found["application/x-npy"] = {"schema": bytes_}
     if rows_of(manifest).get("files"):

@@ -106,15 +106,18 @@ def _predicted(manifest: Manifest) -> str:
 
 
 def _example(rows: dict[str, Any], fields: list[Field]) -> str:
-    """Return the body of a request, for the command line."""
-    if rows["kind"] == "text":
-        row: Any = "a text"
-    elif rows["kind"] in ("table", "series"):
-        row = {field.name: field.example or field.typical for field in fields[:4]}
-    else:
-        return ""
-    text = json.dumps({"rows": [row]}, ensure_ascii=False)
-    return text.replace("}]}", ", …}]}") if len(fields) > 4 else text
+    """Return what curl sends to ask for one row, as a shell reads it."""
+    if rows["kind"] == "image" and rows["files"]:
+        return "-H 'content-type: image/png' --data-binary @image.png"
+    if rows["kind"] in ("image", "sequence"):
+        return "-H 'content-type: application/x-npy' --data-binary @rows.npy"
+    if rows["kind"] == "series":
+        return "-H 'content-type: text/csv' --data-binary @series.csv"
+    row: Any = "a text"
+    if rows["kind"] == "table":
+        row = {field.name: field.example or field.typical for field in fields}
+    text = json.dumps({"rows": [row]}, ensure_ascii=False).replace("'", "'\\''")
+    return f"-H 'content-type: application/json' \\\n -d '{text}'"
 
 
 @cache

@@ -159,7 +159,7 @@ class Reading:
     def _takes(self, form: str) -> bool:
         if form == "csv":
             return self.kind != "sequence"
-        return form == "json" or self.kind in ("image", "sequence", "table")
+        return form == "json" or takes_arrays(self._manifest)
 
 
 class _Quick:
@@ -219,6 +219,14 @@ class _Quick:
             return found
         except (KeyError, TypeError, OverflowError):
             return None
+
+
+def takes_arrays(manifest: Manifest) -> bool:
+    """Say whether rows may come as an array of numbers."""
+    preparation = manifest.fitted.preparation
+    if preparation.kind == "table":
+        return all(column.kind == "number" for column in preparation.columns)
+    return preparation.kind in ("image", "sequence")
 
 
 def files_of(data: Settings) -> ImageConfig | None:

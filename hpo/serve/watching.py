@@ -1,6 +1,5 @@
 """The last rows that were predicted, as counts in the bins of the training rows."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,7 +30,7 @@ Feeds = Mapping[str, Array]
 class Watching:
     """Watches rows as they pass; they are counted once a second, not while a request waits.
 
-    Of faster traffic the last rows of each second are counted: what is kept is bounded.
+    Of faster traffic the first rows of each second are counted: what is kept is bounded.
     """
 
     def __init__(self, manifest: Manifest, part: Part) -> None:
@@ -40,23 +39,20 @@ class Watching:
         self._inputs = _Ring(manifest.statistics.inputs, part["watched_inputs"])
         self._predictions = _Ring(manifest.statistics.predictions, part["watched_predictions"])
         self._part = part
-        self._pending: deque[dict[str, Array]] = deque()
+        self._pending: list[dict[str, Array]] = []
         self._n_pending = 0
 
     def saw(self, feeds: Feeds, outputs: Array) -> None:
         """Keep what is watched of rows and of their predictions."""
-        self._pending.append({**_watched_of(feeds), _OUTPUTS: outputs})
-        self._n_pending += len(outputs)
-        while self._n_pending - len(self._pending[0][_OUTPUTS]) >= WINDOW:
-            self._n_pending -= len(self._pending.popleft()[_OUTPUTS])
+        if self._n_pending < WINDOW:
+            self._pending.append({**_watched_of(feeds), _OUTPUTS: outputs})
+            self._n_pending += len(outputs)
 
     def count(self) -> None:
         """Count the rows that were kept."""
         if not self._pending:
             return
-        kept = list(self._pending)
-        self._pending.clear()
-        self._n_pending = 0
+        kept, self._pending, self._n_pending = self._pending, [], 0
         joined = {name: np.concatenate([rows[name] for rows in kept])[-WINDOW:] for name in kept[0]}
         outputs = joined.pop(_OUTPUTS)
         self._inputs.add(_by_column(joined, self._columns))

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Protocol, cast
 
 import uvicorn
 
@@ -31,6 +33,18 @@ _BACKLOG = 1024
 _LOOK_S = 0.5
 _GC = (50_000, 20, 50)
 """What there is of objects after a request is little: looking for circles often costs more."""
+
+
+class _Cycle(Protocol):
+    response_complete: bool
+
+
+class _Connection(Protocol):
+    """What we know of a connection, whichever parser of uvicorn reads it."""
+
+    cycle: _Cycle | None
+    timeout_keep_alive_task: object | None
+    transport: asyncio.Transport
 
 
 class _Server(uvicorn.Server):
@@ -146,7 +160,7 @@ async def _close_silent(server: uvicorn.Server, most_s: float) -> None:
     while True:
         await asyncio.sleep(_LOOK_S)
         now, before, silent = time.monotonic(), silent, {}
-        for connection in list(server.server_state.connections):
+        for connection in cast("list[_Connection]", list(server.server_state.connections)):
             cycle = connection.cycle
             is_asking = cycle is not None and not cycle.response_complete
             if is_asking or connection.timeout_keep_alive_task is not None:
@@ -175,6 +189,7 @@ def _config(options: Options, service: Service) -> uvicorn.Config:
     )
     return uvicorn.Config(
         front,
+        http="httptools" if find_spec("httptools") else "h11",
         lifespan="off",
         ws="none",
         log_config=None,

@@ -39,11 +39,7 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Make a model smaller; what gets worse, or no smaller, is refused."""
-    say("loading torch…")
-    load_plugins(plugin)
-    from hpo.compress.asking import Ask
-    from hpo.compress.compress import compress_model
-    from hpo.terminal.compressed import compressed_lines
+    from hpo.compress.asking import Ask, check_ask
 
     ask = Ask(
         model=model,
@@ -54,6 +50,12 @@ def compress(
         output=output,
         overrides=tuple(sets or ()),
     )
+    check_ask(ask)
+    say("loading torch…")
+    load_plugins(plugin)
+    from hpo.compress.compress import compress_model
+    from hpo.terminal.compressed import compressed_lines
+
     done = compress_model(ask, tell=say)
     code = 0 if done.kept else 4
     if as_json:

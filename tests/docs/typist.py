@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 SERVED = "http://127.0.0.1:8000"
 FEWER = {
     "museum.yaml": ["--set", "model=mlp", "--set", "task.window=14"],
-    "strokes.yaml": ["--set", "model=tcn"],  # recurrent ones are exported step by step
+    "strokes.yaml": ["--set", "data.prepare.length=12"],
 }
 """What is decided of a study that a page searches, for the time it takes."""
 QUICK = ["--workers", "0", "--plain", "--set", "trainer.max_epochs=1"]
+QUICK += ["--set", "trainer.precision=32-true"]  # or it would be measured
 _BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```', re.M | re.S)
 
 

@@ -148,6 +148,7 @@ def test_one_that_spoils_a_call_spoils_it_for_itself_alone(files: Path, part: Pa
         return await asyncio.gather(*asked, return_exceptions=True)
 
     first, second, third = asyncio.run(ask())
+    assert first.shape == (1, 2)
     np.testing.assert_array_equal(first, third)
     assert isinstance(second, Exception)
 

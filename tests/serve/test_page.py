@@ -1,7 +1,9 @@
 """The page in a real browser: a row is filled in, the answer appears, and nobody else is asked."""
 
+import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,14 @@ def test_what_is_no_number_is_said_beside_its_field(look: Look, people: Server) 
     page.get_by_label("income").press("Enter")
     page.wait_for_selector("#result:not([hidden])")
     assert page.is_hidden("#error")
+
+
+def test_the_command_that_is_shown_works(look: Look, people: Server) -> None:
+    page = look(people)
+    page.click("summary")
+    command = page.inner_text("pre code")
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert len(json.loads(done.stdout)["predictions"]) == 1
 
 
 def test_every_field_has_a_name_and_the_page_one_heading(look: Look, people: Server) -> None:

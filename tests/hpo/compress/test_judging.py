@@ -104,7 +104,7 @@ def test_outputs_that_are_no_numbers_are_refused() -> None:
     broken = classes()
     broken[3, 1] = torch.nan
     assert change(classes(), broken, TRUTH) is None
-    assert said(None) == "refused: it puts out NaN or infinity"
+    assert said(None).startswith("refused: it puts out NaN or infinity")
 
 
 def test_labels_and_several_numbers_have_an_interval_too() -> None:

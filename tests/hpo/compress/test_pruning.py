@@ -87,7 +87,7 @@ def test_fine_tuning_is_short_and_slow_and_ends_nothing_early() -> None:
         }
     )
     tuning = tuning_config(config, 4).plain()
-    assert tuning["optimizer"]["lr"] == pytest.approx(0.001)
+    assert tuning["optimizer"]["lr"] == pytest.approx(0.003)
     assert tuning["schedule"]["name"] == "cosine"
     assert tuning["schedule"]["warmup"] == 0
     assert tuning["trainer"]["max_epochs"] == 4

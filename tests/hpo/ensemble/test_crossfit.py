@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo.ensemble.arrangement import PARTS, Arrangement, Predictions, parts_of
-from hpo.ensemble.crossfit import Sides, choose_without, cross_fit, is_better, judge
+from hpo.ensemble.crossfit import REPEATS, Sides, choose_without, cross_fit, judge, verdict
 from hpo.errors import StudyError
 from hpo.ship.combined import METHODS
 from tests.hpo.ensemble.conftest import KINDS
@@ -91,36 +91,54 @@ def test_too_few_rows_cannot_be_judged(simulate) -> None:
 def test_an_ensemble_of_networks_that_err_differently_is_better_and_the_interval_says_so(
     simulate, kind: str
 ) -> None:
-    found, objective = simulate(kind, n_rows=400)
-    sides = cross_fit("weighted", found, objective, cut=cut(found, objective.kind), seed=0)
-    scores = judge(sides, objective, parts=PARTS, split="validation", seed=0)
-    assert is_better(scores, objective)
-    assert scores.ahead > 0.95
+    found, objective = simulate(kind, n_rows=2000)
+    sides, n_parts = cross_fit("weighted", found, objective, study="tiny", seed=0)
+    assert (len(sides), n_parts) == (1 if kind == "forecasting" else REPEATS, PARTS)
+    scores = judge(sides, objective, parts=n_parts, split="validation", seed=0)
+    assert verdict(scores, objective)[0]
+    assert scores.ahead > 0.9
     low, high = scores.ci95
     assert low <= scores.difference <= high
-    sign = 1 if objective.direction == "maximize" else -1
-    assert min(sign * low, sign * high) >= 0
     assert scores.difference == pytest.approx(scores.ensemble - scores.single)
+    assert (scores.log_loss is not None) == (kind in ("binary", "multilabel"))
 
 
-def test_equal_sides_are_not_better_and_one_lucky_row_is_not_enough(simulate) -> None:
+def sides_of(found: Predictions, ensemble: np.ndarray, single: np.ndarray) -> list[Sides]:
+    rows = {"targets": found.targets, "arrangement": found.arrangement}
+    return [Sides(ensemble=ensemble, single=single, **rows)]
+
+
+def test_equal_sides_are_not_better_and_a_lucky_row_is_not_enough(simulate) -> None:
     found, objective = simulate("binary", n_rows=60)
-    targets = found.targets
-    right = np.eye(2, dtype=np.float32)[targets]
+    right = np.eye(2, dtype=np.float32)[found.targets] * 0.6 + 0.2
     one_wrong = right.copy()
     one_wrong[7] = one_wrong[7][::-1]
-    rows = {"targets": targets, "arrangement": found.arrangement}
-    equal = judge(
-        Sides(ensemble=right, single=right, **rows), objective, parts=5, split="test", seed=0
-    )
+    equal = judge(sides_of(found, right, right), objective, parts=5, split="test", seed=0)
     assert (equal.difference, equal.ci95, equal.ahead) == (0.0, [0.0, 0.0], 0.5)
-    lucky = judge(
-        Sides(ensemble=right, single=one_wrong, **rows), objective, parts=5, split="test", seed=0
-    )
+    lucky = judge(sides_of(found, right, one_wrong), objective, parts=5, split="test", seed=0)
     assert lucky.difference > 0
-    assert 0.75 < lucky.ahead < 0.88
-    assert not is_better(equal, objective)
-    assert not is_better(lucky, objective)
+    for scores in (equal, lucky):
+        better, why = verdict(scores, objective)
+        assert not better
+        assert why.endswith("its log loss is not better by more than their luck")
+
+
+def test_where_the_objective_cannot_tell_the_log_loss_decides(simulate) -> None:
+    found, objective = simulate("binary", n_rows=60)
+    unsure = np.eye(2, dtype=np.float32)[found.targets] * 0.2 + 0.4
+    sure = np.eye(2, dtype=np.float32)[found.targets] * 0.6 + 0.2
+    scores = judge(sides_of(found, sure, unsure), objective, parts=5, split="test", seed=0)
+    assert (scores.difference, scores.log_loss.difference < 0) == (0.0, True)
+    better, why = verdict(scores, objective)
+    assert better
+    assert why.startswith("by accuracy the rows cannot tell it from the single best, and its log")
+    wrong = sure.copy()
+    wrong[:30] = wrong[:30, ::-1]
+    worse = judge(sides_of(found, wrong, unsure), objective, parts=5, split="test", seed=0)
+    assert verdict(worse, objective) == (
+        False,
+        "its accuracy is worse than that of the single best",
+    )
 
 
 def test_copies_of_one_network_are_never_better_than_it(simulate) -> None:
@@ -128,19 +146,19 @@ def test_copies_of_one_network_are_never_better_than_it(simulate) -> None:
         found, objective = simulate(kind, n_networks=1)
         same = replace(found, parts=np.concatenate([found.parts] * 4))
         for method in ("greedy", "mean", "weighted"):
-            sides = cross_fit(method, same, objective, cut=cut(same, objective.kind), seed=0)
-            scores = judge(sides, objective, parts=5, split="validation", seed=0)
+            sides, n_parts = cross_fit(method, same, objective, study="tiny", seed=0)
+            scores = judge(sides, objective, parts=n_parts, split="validation", seed=0)
             assert scores.difference == pytest.approx(0.0, abs=1e-5)
-            assert not is_better(scores, objective)
+            assert not verdict(scores, objective)[0]
+
+
+def test_many_rows_are_cut_once(simulate) -> None:
+    found, objective = simulate("regression", n_rows=6000, n_networks=2)
+    assert len(cross_fit("mean", found, objective, study="tiny", seed=0)[0]) == 1
 
 
 def test_an_objective_that_is_undefined_is_said(simulate) -> None:
     found, objective = simulate("regression")
-    broken = Sides(
-        ensemble=np.full_like(found.parts[0], np.nan),
-        single=found.parts[0],
-        targets=found.targets,
-        arrangement=found.arrangement,
-    )
+    broken = sides_of(found, np.full_like(found.parts[0], np.nan), found.parts[0])
     with pytest.raises(StudyError, match="rmse: is undefined on the test rows: nan and"):
         judge(broken, objective, parts=5, split="test", seed=0)

@@ -118,6 +118,26 @@ def test_a_study_is_exported_by_its_name_with_its_evaluations(
     assert "was never opened" in card
 
 
+def test_an_ensemble_says_what_it_is_worth_on_the_test_split_if_that_was_opened(
+    copied: StudyFolder, cli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied.path.parents[1])
+    for words in ("ensemble tiny --keep", "evaluate tiny --ensemble --test"):
+        said = cli(*words.split())
+        assert said.code == 0, said.err
+    file = copied.path / "ensemble" / "ensemble.json"
+    said = cli("export", file, "-o", "together.pt2")
+    assert said.code == 0, said.err
+    manifest = open_predictor(Path("together.pt2")).manifest  # type: ignore[attr-defined]
+    assert [one.split for one in manifest.scores] == ["validation", "test"]
+    assert "on the same rows of test; the difference is" in Path("together.pt2.md").read_text()
+    file.write_text(file.read_text() + " ")  # another ensemble than was measured
+    cli("export", file, "-o", "together.pt2")
+    manifest = open_predictor(Path("together.pt2")).manifest  # type: ignore[attr-defined]
+    assert [one.split for one in manifest.scores] == ["validation"]
+    assert "hpo evaluate tiny --ensemble --test" in Path("together.pt2.md").read_text()
+
+
 def test_another_trial_is_exported_if_it_kept_its_weights(
     finished: Finished, tmp_path: Path
 ) -> None:

@@ -1,50 +1,54 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from hpo.export.contents import pack
 from hpo.export.onnx_form import onnx_model
 from hpo.export.program import program_of
-from hpo.export.recurrent import recurrences
-from hpo.ship.manifest import TensorSpec
-
-SPECS = [TensorSpec(name="x", dtype="float32", shape=[20, 3])]
+from hpo.export.recurrent import OneNode, as_single_nodes
+from tests.contracts.exported import Case, first, raw_rows, run_of, source_of
 
 
-class _Net(nn.Module):
-    def __init__(self, **settings: object) -> None:
-        super().__init__()
-        self.rnn = nn.RNN(3, 4, batch_first=True, **settings)  # type: ignore[arg-type]
-
-    def forward(self, raw: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.rnn(raw["x"])[0][:, -1]
-
-
-@pytest.mark.parametrize("kind", ["tanh", "relu"])
-def test_a_recurrence_is_one_node_and_computes_the_same(kind: str) -> None:
-    net = _Net(nonlinearity=kind).eval()
-    program = program_of(net, SPECS, family="rnn")
-    model = onnx_model(program, ["x"], "y", family="rnn")
-    assert Counter(node.op_type for node in model.graph.node)["RNN"] == 1
-    assert len(model.graph.node) < 20  # and not several for each of 20 steps
-    x = torch.randn(5, 20, 3)
+@pytest.mark.parametrize(
+    ("family", "settings", "node"),
+    [
+        ("rnn", {"activation": "tanh"}, "RNN"),
+        ("rnn", {"activation": "relu"}, "RNN"),
+        ("lstm", {}, "LSTM"),
+        ("gru", {}, "GRU"),
+    ],
+)
+def test_a_recurrence_is_one_node_whatever_its_steps_and_computes_the_same(
+    family: str, settings: dict[str, str], node: str
+) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    found = torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
-    torch.testing.assert_close(found, net({"x": x}), rtol=1e-5, atol=1e-6)
+    model = {**settings, "n_layers": 1, "bidirectional": True}
+    run = run_of(Case(family=family, rows="sequence", task="regression", model=model))
+    packed = pack(source_of(run))
+    with as_single_nodes(packed.module):
+        program = program_of(packed.module, packed.specs, family=family)
+        graph = onnx_model(program, ["sequences"], "predictions", family=family)
+    assert Counter(one.op_type for one in graph.graph.node)[node] == 2  # there, and back
+    raw = first(raw_rows("sequence"), 5, "sequence")
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    found = session.run(None, {"sequences": np.asarray(raw)})[0]
+    np.testing.assert_allclose(found, run.outputs(raw), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{"num_layers": 2}, {"bidirectional": True}, {"bias": False}])
-def test_other_recurrences_are_left_to_the_exporter(settings: dict[str, object]) -> None:
-    program = program_of(_Net(**settings).eval(), SPECS, family="rnn")
-    assert recurrences(program) == {}
+def test_the_network_is_afterwards_what_it_was() -> None:
+    run = run_of(Case(family="lstm", rows="sequence", task="binary"))
+    before = [id(part) for part in run.module.modules()]
+    with pytest.raises(ZeroDivisionError), as_single_nodes(run.module):
+        assert sum(isinstance(part, OneNode) for part in run.module.modules()) == 4
+        raise ZeroDivisionError
+    assert [id(part) for part in run.module.modules()] == before
 
 
-def test_networks_without_recurrences_need_nothing() -> None:
-    class Plain(nn.Module):
-        def forward(self, raw: dict[str, torch.Tensor]) -> torch.Tensor:
-            return raw["x"].sum((1, 2))
-
-    assert recurrences(program_of(Plain(), SPECS, family="mlp")) == {}
+def test_the_stand_in_never_computes() -> None:
+    part = OneNode(nn.GRU(2, 3, batch_first=True))
+    with pytest.raises(NotImplementedError):
+        part(torch.zeros(1, 4, 2))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -214,3 +215,21 @@ def test_every_way_to_name_a_run_opens_it(run: Path, finished) -> None:
         opened = open_predictor(path)
         assert opened.answers.kind == "multiclass"
         assert opened.inputs.fitted.input_shape == [4]
+
+
+@ONNX
+def test_ctrl_c_ends_a_command_that_waits_for_standard_input(onnx: Path) -> None:
+    command = [sys.executable, "-c", "from hpo.cli import main; main()", "predict", onnx, "-"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        row = b"1.5" + b"0" * 200 + b",B\n"  # few rows fill a block: the answers fit into the pipe
+        process.stdin.write(b"age,town\n" + row * 12_000)
+        process.stdin.flush()
+        assert process.stdout.readline() == b"prediction\n"  # of what came, and it waits for more
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == b""
