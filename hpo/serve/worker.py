@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol, cast
 
 import uvicorn
@@ -189,7 +188,8 @@ def _config(options: Options, service: Service) -> uvicorn.Config:
     )
     return uvicorn.Config(
         front,
-        http="httptools" if find_spec("httptools") else "h11",
+        http="httptools",
+        loop="uvloop",
         lifespan="off",
         ws="none",
         log_config=None,

@@ -16,6 +16,8 @@ _PACKAGES = {
     "uvicorn": "uvicorn",
     "prometheus_client": "prometheus-client",
     "onnxruntime": "onnxruntime",
+    "httptools": "httptools",
+    "uvloop": "uvloop",
 }
 
 

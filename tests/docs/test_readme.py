@@ -34,6 +34,7 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
 def test_every_command_of_the_readme_succeeds(typist: Typist) -> None:
     (typist.folder / "patients.csv").write_text(TABLE)
     fewer = {"run quickstart": ["--trials", "4"]}
+    fewer["evaluate quickstart --seeds 5 --test"] = ["--seeds", "3"]
     typist.quick = lambda words: fewer.get(" ".join(words), [])
     typist.follow(README)
     assert (typist.folder / "digits.csv").read_text().count("\n") == 4

@@ -42,9 +42,14 @@ def test_a_recurrence_is_one_node_whatever_its_steps_and_computes_the_same(
 def test_the_network_is_afterwards_what_it_was() -> None:
     run = run_of(Case(family="lstm", rows="sequence", task="binary"))
     before = [id(part) for part in run.module.modules()]
-    with pytest.raises(ZeroDivisionError), as_single_nodes(run.module):
-        assert sum(isinstance(part, OneNode) for part in run.module.modules()) == 4
-        raise ZeroDivisionError
+
+    def interrupted() -> None:
+        with as_single_nodes(run.module):
+            assert sum(isinstance(part, OneNode) for part in run.module.modules()) == 4
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
     assert [id(part) for part in run.module.modules()] == before
 
 

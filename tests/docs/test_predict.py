@@ -1,7 +1,6 @@
 """What docs/predict.md says can be typed: no option that there is not, and none left out."""
 
 import re
-from pathlib import Path
 
 import typer.main
 
@@ -10,8 +9,9 @@ from hpo.predict.arrays import SUFFIXES as ARRAYS
 from hpo.predict.opening import MODEL_FILES
 from hpo.predict.reading import PARQUET
 from hpo.predict.stream import SUFFIXES
+from tests.docs.typist import ROOT
 
-GUIDE = Path(__file__).parent.parent.joinpath("docs", "predict.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
 VERB = typer.main.get_command(app).commands["predict"]  # type: ignore[attr-defined]
 COMMON = {"--help", "--results"}
 
