@@ -147,6 +147,7 @@ def measured(model: Path, rows: Rows, form: str, *, rounds: int, seconds: float)
             bare.stdin.flush()
             loops.append(float(bare.stdout.readline()))
             loads.append(_ask(server, many, seconds, theirs, CONNECTIONS))
+            _ask(server, one, 1, theirs, 1)  # until what the load left behind is done
             singles.append(_ask(server, one, seconds, theirs, 1))
     bare.communicate()
     served = [MANY * load.requests / load.seconds for load in loads]

@@ -83,8 +83,11 @@ class Service:
         """Count recent rows once a second, for drift."""
         while True:
             await asyncio.sleep(_COUNT_S)
-            if self._current is not None:
-                self._current.watching.count()
+            current = self._current
+            while current is not None and current is self._current:
+                if not current.watching.count_on():
+                    break
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         """End what runs beside requests."""

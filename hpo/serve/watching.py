@@ -1,6 +1,6 @@
 """The last rows that were predicted, as counts in the bins of the training rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from lightning_modules.data.frames import Array
 WINDOW = 2000
 """Rows of one worker that drift is measured by."""
 _TABLE = ("numbers", "texts", "moments")
+_DONE = object()
 _OUTPUTS = "\0outputs"
 """No column is called so."""
 
@@ -41,6 +42,7 @@ class Watching:
         self._part = part
         self._pending: list[dict[str, Array]] = []
         self._n_pending = 0
+        self._counting: Iterator[None] | None = None
 
     def saw(self, feeds: Feeds, outputs: Array) -> None:
         """Keep what is watched of rows and of their predictions."""
@@ -50,13 +52,30 @@ class Watching:
 
     def count(self) -> None:
         """Count the rows that were kept."""
-        if not self._pending:
-            return
+        while self.count_on() or self._pending:
+            pass
+
+    def count_on(self) -> bool:
+        """Count one quantity of the rows that were kept; return whether there may be more.
+
+        All of them at once would keep a request waiting that comes meanwhile.
+        """
+        if self._counting is None and self._pending:
+            self._counting = self._counted()
+        if self._counting is None:
+            return False
+        if next(self._counting, _DONE) is _DONE:
+            self._counting = None
+        return self._counting is not None
+
+    def _counted(self) -> Iterator[None]:
+        """Count what was kept so far, with a stop after each quantity."""
         kept, self._pending, self._n_pending = self._pending, [], 0
         joined = {name: np.concatenate([rows[name] for rows in kept])[-WINDOW:] for name in kept[0]}
         outputs = joined.pop(_OUTPUTS)
-        self._inputs.add(_by_column(joined, self._columns))
-        self._predictions.add(predictions_of(outputs, self._answers))
+        yield
+        yield from self._inputs.add(_by_column(joined, self._columns))
+        yield from self._predictions.add(predictions_of(outputs, self._answers))
         self._part["watched_rows"][0] = min(self._part["watched_rows"][0] + len(outputs), WINDOW)
 
 
@@ -105,7 +124,7 @@ class _Ring:
         self._bins = np.full((WINDOW, len(self._watched)), -1, dtype=np.int16)
         self._at = 0
 
-    def add(self, quantities: Mapping[str, Array]) -> None:
+    def add(self, quantities: Mapping[str, Array]) -> Iterator[None]:
         """Take rows in, and as many of the oldest out where there is no more room."""
         n_rows = len(next(iter(quantities.values()), ()))
         if not n_rows:
@@ -119,6 +138,7 @@ class _Ring:
             gone = np.bincount(old[old >= 0], minlength=BINS)
             self._counts[i] += np.bincount(new, minlength=BINS) - gone
             self._bins[places, column] = new
+            yield
         self._at = (self._at + n_rows) % WINDOW
 
 

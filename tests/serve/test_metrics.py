@@ -134,6 +134,27 @@ def test_only_the_last_rows_count_however_they_come(files: Path) -> None:
     np.testing.assert_array_equal(found[0], found[2])
 
 
+def test_rows_that_come_while_others_are_counted_are_counted_after_them(files: Path) -> None:
+    predictor = OnnxPredictor.open(files / "table.onnx")
+    rows = models.people(2 * 500, seed=9)
+    feeds, outputs = feeds_of(predictor.manifest, rows), predictor.outputs(rows)
+    found = []
+    for pauses in (False, True):
+        part = Tally().parts[0]
+        watching = Watching(predictor.manifest, part)
+        for at in (0, 500):
+            here = slice(at, at + 500)
+            watching.saw({name: values[here] for name, values in feeds.items()}, outputs[here])
+            if pauses:
+                assert watching.count_on()
+                assert watching.count_on()
+        watching.count()
+        assert not watching.count_on()
+        assert part["watched_rows"][0] == 1000
+        found.append(part["watched_inputs"].copy())
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 def test_what_waits_to_be_counted_is_bounded(files: Path) -> None:
     predictor = OnnxPredictor.open(files / "table.onnx")
     watching = Watching(predictor.manifest, Tally().parts[0])
