@@ -56,6 +56,18 @@ def local_config(config: Mapping[str, Any], file: Path, overrides: Sequence[str]
     return RunConfig.model_validate(document.values)
 
 
+def only_data(overrides: Sequence[str]) -> None:
+    """Check that nothing else is set than where the data of a trained model are.
+
+    Raises:
+        UsageError: if another setting is, which would change nothing.
+    """
+    for one in overrides:
+        if not one.startswith("data."):
+            what = f"{one.partition('=')[0]} has no effect on a model that is trained"
+            raise UsageError("--set", what, "data.path=FILE says where its data are")
+
+
 def data_changes(best: BestConfig, hashes: Mapping[str, str | None]) -> list[str]:
     """Return in what the data with these hashes are not those that the record was made on."""
     stored = {"data_sha256": best.data["sha256"], "split_sha256": best.data["split_sha256"]}

@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
+from hpo.extras import require
 from hpo.files import make_folder
 from lightning_modules.registry import suggest
 
@@ -45,9 +45,8 @@ def refuse_loggers(names: Sequence[str]) -> None:
         if name not in PACKAGES:
             raise UsageError("--logger", f"there is no logger {name!r}", suggest(name, PACKAGES))
         package = PACKAGES[name]
-        if package is not None and find_spec(package) is None:
-            what = f"{name} needs the package {package}, which is not installed"
-            raise EnvironmentFault("--logger", what, f"pip install 'hpo[{package}]'")
+        if package is not None:
+            require(f"--logger {name}", [package], extra=package)
 
 
 def run_name(number: int, config: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
+from hpo.extras import require
 from hpo.files import dump_json
 from hpo.layout import StudyFolder
 from hpo.records import State, TrialRecord, ranked, read_trials
@@ -205,9 +205,7 @@ def write_parquet(table: TrialTable, path: Path) -> None:
     Raises:
         EnvironmentFault: if pyarrow is missing.
     """
-    if find_spec("pyarrow") is None:
-        what = "Parquet needs pyarrow, which is not installed"
-        raise EnvironmentFault("--parquet", what, "pip install 'hpo[parquet]'")
+    require("--parquet", ["pyarrow"], extra="parquet")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from hpo.compress.outcome import METHODS, NAMES
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
+from hpo.extras import ONNX_PACKAGES, require
+from hpo.local import only_data
 from hpo.ship.seal import MARK
 
 ALL = "all"
@@ -56,17 +57,11 @@ def check_ask(ask: Ask) -> None:
         if "prune" not in ask.methods or ask.is_file:
             what = "goes with --method prune, of a run's folder or a best_config.json"
             raise UsageError("--sparsity", what, "remove it")
-    for one in ask.overrides:
-        if not one.startswith("data."):
-            what = f"{one.partition('=')[0]} has no effect on a model that is trained"
-            raise UsageError("--set", what, "data.path=FILE says where its data are")
+    only_data(ask.overrides)
     if ask.method == "prune" and ask.is_file:
         hint = "name the best_config.json or the run's folder that it was exported from"
         raise UsageError("--method prune", NO_TRAINING, hint)
-    missing = [name for name in ("onnx", "onnxruntime", "onnxscript") if find_spec(name) is None]
-    if missing:
-        what = f"needs {' and '.join(missing)}, not installed"
-        raise EnvironmentFault("hpo compress", what, "pip install 'hpo[export]'")
+    require("hpo compress", ONNX_PACKAGES, extra="export")
 
 
 def places(ask: Ask, folder: Path, stem: str) -> dict[str, Path]:

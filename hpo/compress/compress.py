@@ -157,7 +157,6 @@ def _write(file: Path, one: Measured, opened: _Opened, first: Form) -> None:
         compared=f"compared with the original on {n_rows:,} rows of validation: {apart}",
         worth=Worth(scores=manifest.scores, others=[], per_class={}, remarks=[remark]),
         n_rows=data.n_rows,
-        hashes={"data": data.hashes["data_sha256"], "split": data.hashes["split_sha256"]},
         seen=seen_of(manifest.fitted, train),
     )
     text = card(manifest, facts)

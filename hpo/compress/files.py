@@ -11,7 +11,7 @@ from hpo.export.onnx_form import SEAL
 from hpo.predict.onnx_file import OnnxPredictor
 from hpo.records import now_utc
 from hpo.ship.manifest import MANIFEST, Manifest, Scored, manifest_text
-from hpo.ship.seal import UNSEALED, read_sealed, sealed
+from hpo.ship.seal import UNSEALED, read_model, sealed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -45,7 +45,7 @@ def read_original(path: Path) -> Original:
     if path.suffix.lower() == ".pt2":
         what = "is a PyTorch program, and ONNX files are made smaller"
         raise UsageError(where, what, "write one of the same model with hpo export --format onnx")
-    content = read_sealed(path)
+    content = read_model(path)
     manifest = OnnxPredictor.from_bytes(content, where, threads=1).manifest
     if manifest.compressed is not None:
         what = f"is compressed already ({manifest.compressed})"

@@ -30,8 +30,6 @@ class Facts:
     worth: Worth
     n_rows: Mapping[str, int]
     """Of each split."""
-    hashes: Mapping[str, str]
-    """Of the data and of the split."""
     seen: Sequence[Seen]
 
 
@@ -149,7 +147,10 @@ def _origin(manifest: Manifest, facts: Facts) -> str:
     rows = [
         ["file", f"`{facts.file.name}`", f"`{facts.sha256}`"],
         ["config", "", f"`{manifest.config_sha256}`"],
-        *([name, "", f"`{digest}`"] for name, digest in facts.hashes.items()),
+        *(
+            [name.removesuffix("_sha256"), "", f"`{digest}`"]
+            for name, digest in manifest.hashes.items()
+        ),
     ]
     for member in manifest.members:
         trial = "" if member.get("trial") is None else f"trial {member['trial']}"

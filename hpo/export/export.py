@@ -21,7 +21,7 @@ from hpo.export.rows import Data, open_rows, spread
 from hpo.export.scores import Worth, recorded_hashes, worth_of
 from hpo.export.source import Source, open_source
 from hpo.files import write_bytes, write_text
-from hpo.local import read_config
+from hpo.local import only_data, read_config
 from hpo.logs import log_to
 from hpo.predict.onnx_file import OnnxPredictor
 from hpo.predict.predictor import Predictor, Raw
@@ -86,7 +86,7 @@ def export(given: str, wanted: Wanted, *, results: Path, say: Callable[[str], No
     form = _form(wanted)
     if form == "onnx":
         require_onnx()
-    _refuse_sets(wanted.sets)
+    only_data(wanted.sets)
     source = open_source(given, results, trial=wanted.trial)
     file = _place(source, wanted.output, form)
     packed = _packed(source, form)
@@ -105,7 +105,6 @@ def export(given: str, wanted: Wanted, *, results: Path, say: Callable[[str], No
         compared=sentence,
         worth=worth,
         n_rows=data.n_rows,
-        hashes={"data": data.hashes["data_sha256"], "split": data.hashes["split_sha256"]},
         seen=seen_of(source.first.fitted, train),
     )
     return _write(manifest, facts, content, compared)
@@ -126,14 +125,6 @@ def _form(wanted: Wanted) -> Form:
         what = f"ends in {wanted.output.suffix or 'nothing'}"
         raise UsageError(str(wanted.output), what, f"expected {expected}")
     return named
-
-
-def _refuse_sets(sets: Sequence[str]) -> None:
-    """Refuse settings that would change nothing in a network that is trained."""
-    for one in sets:
-        if not one.startswith("data."):
-            what = f"{one.partition('=')[0]} has no effect on a model that is trained"
-            raise UsageError("--set", what, "data.path=FILE says where its data are")
 
 
 def _place(source: Source, output: Path | None, form: Form) -> Path:

@@ -1,15 +1,15 @@
 """The ONNX file of a packaged model: its graph, the codes of its text, its manifest and seal."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.export import ExportedProgram
 
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
 from hpo.export.program import quiet, reason_of
 from hpo.export.recurrent import TRANSLATIONS
+from hpo.extras import ONNX_PACKAGES, require
 from hpo.ship.feeds import MISSING, UNKNOWN
 from hpo.ship.manifest import MANIFEST, Manifest, manifest_text
 from hpo.ship.seal import UNSEALED, sealed
@@ -31,10 +31,7 @@ def require_onnx() -> None:
     Raises:
         EnvironmentFault: if not, with the command that installs it.
     """
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        what = f"needs {' and '.join(missing)}, not installed"
-        raise EnvironmentFault("--format onnx", what, "pip install 'hpo[export]'")
+    require("--format onnx", ONNX_PACKAGES, extra="export")
 
 
 def refuse_onnx(vocabularies: Sequence[Sequence[str]], columns: Sequence[str], size: int) -> None:

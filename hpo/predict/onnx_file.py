@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
+from hpo.extras import require
 from hpo.predict.predictor import Answers, Floats, Inputs, Raw
 from hpo.ship.feeds import feeds_of
 from hpo.ship.manifest import MANIFEST, Manifest, read_manifest
-from hpo.ship.seal import check_seal, read_sealed
+from hpo.ship.seal import check_seal, read_model
 from lightning_modules.data.config import SOURCES
 from lightning_modules.registry import UnknownNameError
 from lightning_modules.settings import Settings
@@ -45,7 +45,7 @@ class OnnxPredictor:
             UsageError: if there is no such file, it is damaged, or no model file of this schema.
             EnvironmentFault: if onnxruntime is missing.
         """
-        return cls.from_bytes(read_sealed(path), str(path), threads=threads)
+        return cls.from_bytes(read_model(path), str(path), threads=threads)
 
     @classmethod
     def from_bytes(
@@ -98,9 +98,7 @@ def session_of(content: bytes, where: str, *, threads: int | None = None) -> Any
         UsageError: if it is no ONNX file that onnxruntime can run.
         EnvironmentFault: if onnxruntime is missing.
     """
-    if find_spec("onnxruntime") is None:
-        what = "an ONNX file needs onnxruntime, which is not installed"
-        raise EnvironmentFault(where, what, "pip install 'hpo[serve]'")
+    require(where, ["onnxruntime"], extra="serve")
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -17,7 +17,7 @@ from hpo.predict.predictor import Answers, Floats, Inputs, Raw
 from hpo.predict.pt2_safety import check_pt2
 from hpo.ship.feeds import feeds_of
 from hpo.ship.manifest import MANIFEST, Manifest, read_manifest
-from hpo.ship.seal import check_seal, read_sealed
+from hpo.ship.seal import check_seal, read_model
 from lightning_modules.train import steady_threads
 
 THREADS = 1
@@ -46,7 +46,7 @@ class Pt2Predictor:
             UsageError: if there is no such file, it is damaged, no model file of this schema, holds
                 code, or this version of torch cannot open it.
         """
-        return cls.from_bytes(read_sealed(path), str(path), threads=threads)
+        return cls.from_bytes(read_model(path), str(path), threads=threads)
 
     @classmethod
     def from_bytes(

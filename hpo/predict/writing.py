@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 
-from hpo.errors import EnvironmentFault
+from hpo.extras import require
 from hpo.predict.pieces import Column
 from hpo.predict.table import Columns, texts_in
 from lightning_modules.cells import safe_cell
@@ -52,8 +51,7 @@ def write_parquet(tables: Iterator[Columns], path: Path, where: str) -> None:
     Raises:
         EnvironmentFault: if pyarrow is missing.
     """
-    if find_spec("pyarrow") is None:
-        raise EnvironmentFault(where, "Parquet needs pyarrow", "pip install 'hpo[parquet]'")
+    require(where, ["pyarrow"], extra="parquet")
     import pyarrow as pa
     import pyarrow.parquet as pq
 

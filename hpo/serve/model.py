@@ -12,7 +12,7 @@ from hpo.predict.onnx_file import OnnxPredictor
 from hpo.predict.predictor import Floats
 from hpo.serve.watching import Feeds
 from hpo.ship.manifest import Manifest, TensorSpec
-from hpo.ship.seal import read_sealed
+from hpo.ship.seal import read_model
 from lightning_modules.data.frames import Array
 
 _VALUES = 65_536
@@ -65,7 +65,7 @@ def load_model(path: Path, *, threads: int) -> Model:
         UsageError: if there is no such file, it is damaged, no model file, or does not run.
         EnvironmentFault: if onnxruntime is missing.
     """
-    content = read_sealed(path)
+    content = read_model(path)
     predictor = OnnxPredictor.from_bytes(content, str(path), threads=threads)
     specs = predictor.manifest.inputs
     values = sum(int(np.prod(spec.shape)) for spec in specs)

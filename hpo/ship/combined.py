@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,8 @@ from lightning_modules.task import NUMBERS
 ENSEMBLE_SCHEMA = "hpo.ensemble/1"
 ENSEMBLE = "ensemble.json"
 """The name of the record, in the folder ``ensemble`` of its study."""
-METHODS = ("greedy", "mean", "weighted", "vote", "stack")
 Method: TypeAlias = Literal["greedy", "mean", "weighted", "vote", "stack"]
+METHODS: tuple[Method, ...] = get_args(Method)
 LEAST = 2.0**-23
 """Probabilities are at least this much before their logarithm is taken."""
 SHARED_VOTE = 0.5

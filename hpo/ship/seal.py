@@ -20,7 +20,7 @@ def sealed(content: bytes) -> bytes:
     blank = UNSEALED.encode()
     if content.count(blank) != 1:
         raise ValueError(f"{content.count(blank)} places for the seal, expected one")
-    return content.replace(blank, MARK + _digest(content))
+    return content.replace(blank, MARK + hashlib.sha256(content).hexdigest().encode())
 
 
 def check_seal(content: bytes, where: str) -> str:
@@ -39,26 +39,24 @@ def check_seal(content: bytes, where: str) -> str:
     if at < 0 or len(digits) < _DIGITS:
         what = "is no model file of hpo's, or a part of one"
         raise UsageError(where, what, "write it with hpo export")
-    if _digest(content[:start] + b"0" * _DIGITS + content[start + _DIGITS :]) != digits:
+    whole = memoryview(content)  # a model may be large: no copy of it
+    found = hashlib.sha256(whole[:start])
+    found.update(b"0" * _DIGITS)
+    found.update(whole[start + _DIGITS :])
+    if found.hexdigest().encode() != digits:
         what = "is damaged: its content is not the one that was sealed"
         raise UsageError(where, what, "copy it again, or write it with hpo export")
     return digits.decode()
 
 
-def read_sealed(path: Path) -> bytes:
-    """Return the bytes of a model file, its seal checked.
+def read_model(path: Path) -> bytes:
+    """Return the bytes of a model file; whoever opens them checks their seal.
 
     Raises:
-        UsageError: if there is no such file, it cannot be read, or `check_seal` refuses it.
+        UsageError: if there is no such file, or it cannot be read.
     """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         hint = "name a file that hpo export wrote"
         raise UsageError(str(path), f"cannot be read: {error.strerror}", hint) from None
-    check_seal(content, str(path))
-    return content
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from hpo.terminal.answer import answer, answer_json, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, load_plugins
+from hpo.verbs.options import RESULTS, DataSets, Json, Plugins, Results, load_plugins
 
 Method = Literal["dynamic", "static", "fp16", "prune", "all"]
 
@@ -33,7 +33,7 @@ def compress(
         Path | None,
         typer.Option("-o", "--output", help="The new file; with all, the folder of new files."),
     ] = None,
-    sets: Sets = None,
+    sets: DataSets = None,
     plugin: Plugins = None,
     results: Results = RESULTS,
     as_json: Json = False,

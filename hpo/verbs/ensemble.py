@@ -1,6 +1,5 @@
 """The verb that combines a study's best trials into one model."""
 
-import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,16 @@ import typer
 
 from hpo.layout import StudyFolder, find_study
 from hpo.terminal.answer import answer, answer_json, answer_table, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, StudyName, load_plugins
+from hpo.verbs.options import (
+    RESULTS,
+    DataSets,
+    Json,
+    Plugins,
+    Results,
+    StudyName,
+    load_plugins,
+    typed_results,
+)
 
 if TYPE_CHECKING:
     from hpo.ship.combined import EnsembleRecord
@@ -31,10 +39,7 @@ def ensemble(
     keep: Annotated[
         bool, typer.Option("--keep", help="Let it predict even if it is not better.")
     ] = False,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="data.path=FILE: where the data are."),
-    ] = None,
+    sets: DataSets = None,
     plugin: Plugins = None,
     results: Results = RESULTS,
     as_json: Json = False,
@@ -52,7 +57,7 @@ def ensemble(
     record = make_ensemble(folder, ask, tuple(sets or ()))
     if as_json:
         answer_json("ensemble", record.model_dump(mode="json", by_alias=True))
-    place = "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
+    place = typed_results(results)
     _print(folder, record, place, as_json=as_json)
 
 

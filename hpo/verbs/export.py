@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hpo.terminal.answer import answer, answer_json, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, load_plugins
+from hpo.verbs.options import RESULTS, DataSets, Json, Plugins, Results, load_plugins
 
 
 class Format(StrEnum):
@@ -36,10 +36,7 @@ def export(
     trial: Annotated[
         int | None, typer.Option(min=0, help="Of a study, this trial instead of the best.")
     ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="data.path=FILE: where the data are."),
-    ] = None,
+    sets: DataSets = None,
     plugin: Plugins = None,
     results: Results = RESULTS,
     as_json: Json = False,

@@ -10,7 +10,16 @@ import typer
 from hpo.errors import UsageError
 from hpo.layout import StudyFolder, find_study
 from hpo.terminal.answer import answer, answer_json, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, StudyName, load_plugins
+from hpo.verbs.options import (
+    RESULTS,
+    Json,
+    Plugins,
+    Results,
+    Sets,
+    StudyName,
+    load_plugins,
+    typed_results,
+)
 
 
 def train(
@@ -93,7 +102,7 @@ def evaluate(
         call = Call(
             workers=workers,
             overrides=overrides,
-            place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
+            place=typed_results(results),
             plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),
             as_json=as_json,
         )

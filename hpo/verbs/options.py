@@ -1,6 +1,7 @@
 """Options and arguments that several verbs take, and what they load."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,10 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Fix a setting, or open one; repeatable."),
 ]
+DataSets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="data.path=FILE: where the data are."),
+]
 Plugins = Annotated[
     list[str] | None,
     typer.Option("--plugin", metavar="FILE_OR_MODULE", help="Your own code; repeatable."),
@@ -59,6 +64,11 @@ StudyFile = Annotated[
     str, typer.Argument(metavar="STUDY_FILE", help="A path, or the name of a shipped study.")
 ]
 RESULTS = Path(DEFAULT_RESULTS)
+
+
+def typed_results(results: Path) -> str:
+    """Return the option that names the folder again, as a shell reads it; empty for the default."""
+    return "" if results == RESULTS else f" --results {shlex.quote(str(results))}"
 
 
 def load(study_file: str, sets: list[str] | None, plugin: list[str] | None) -> Any:

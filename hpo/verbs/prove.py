@@ -8,7 +8,7 @@ import typer
 from hpo.errors import UsageError
 from hpo.layout import find_study
 from hpo.terminal.answer import answer, answer_json, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, load_plugins
+from hpo.verbs.options import RESULTS, DataSets, Json, Plugins, Results, load_plugins
 
 if TYPE_CHECKING:
     from hpo.compare import Comparison
@@ -128,10 +128,7 @@ def verify(
         int | None, typer.Option(min=3, help="Fresh seeds of level 3, which this asks for.")
     ] = None,
     stamp: Annotated[bool, typer.Option(help="Write the outcome into the file.")] = True,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="data.path=FILE: where the data are."),
-    ] = None,
+    sets: DataSets = None,
     plugin: Plugins = None,
     results: Results = RESULTS,
     as_json: Json = False,

@@ -13,7 +13,17 @@ import typer
 
 from hpo.errors import UsageError
 from hpo.terminal.answer import answer, answer_json, say
-from hpo.verbs.options import RESULTS, Json, Plugins, Results, Sets, Storage, StudyFile, load
+from hpo.verbs.options import (
+    RESULTS,
+    Json,
+    Plugins,
+    Results,
+    Sets,
+    Storage,
+    StudyFile,
+    load,
+    typed_results,
+)
 
 
 def init(
@@ -116,7 +126,7 @@ def run(
         began=began,
         profile=profile,
         options=Options(
-            place="" if results == RESULTS else f" --results {shlex.quote(str(results))}",
+            place=typed_results(results),
             plugins="".join(f" --plugin {shlex.quote(name)}" for name in plugin or ()),
         ),
     )

@@ -2,23 +2,16 @@
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpo.errors import EnvironmentFault, UsageError
+from hpo.errors import UsageError
+from hpo.extras import require
 from hpo.terminal.answer import answer, say
 
-_PACKAGES = {
-    "fastapi": "fastapi",
-    "uvicorn": "uvicorn",
-    "prometheus_client": "prometheus-client",
-    "onnxruntime": "onnxruntime",
-    "httptools": "httptools",
-    "uvloop": "uvloop",
-}
+_PACKAGES = ("fastapi", "uvicorn", "prometheus-client", "onnxruntime", "httptools", "uvloop")
 
 
 def serve(
@@ -49,10 +42,7 @@ def serve(
     access_log: Annotated[bool, typer.Option(help="Log each request.")] = True,
 ) -> None:
     """Serve a model file: predictions, a page, metrics; Ctrl-C ends."""
-    missing = [name for module, name in _PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        what = f"needs {', '.join(missing)}"
-        raise EnvironmentFault("serve", what, "pip install 'hpo[serve]'")
+    require("serve", _PACKAGES, extra="serve")
     if model.suffix.lower() != ".onnx":
         hint = "hpo export BEST --format onnx writes one"
         raise UsageError(str(model), "only .onnx files are served", hint)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from pytorch_lightning.loggers import CSVLogger
 
-from hpo import loggers
 from hpo.api import Study
 from hpo.errors import EnvironmentFault, UsageError
 from hpo.loggers import TrialLoggers, refuse_loggers
@@ -38,7 +37,7 @@ def test_an_unknown_logger_is_refused_with_the_nearest_name(
 def test_a_logger_whose_package_is_missing_names_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    monkeypatch.setattr("hpo.extras.find_spec", lambda name: None)
     for name in ("mlflow", "wandb"):
         with pytest.raises(EnvironmentFault, match=rf"pip install 'hpo\[{name}\]'") as raised:
             refuse_loggers([name])

@@ -52,7 +52,7 @@ def test_a_missing_extra_is_said_with_the_command_that_installs_it(
     def found(name: str, package: str | None = None) -> Any:
         return None if name == missing else find(name, package)
 
-    monkeypatch.setattr("hpo.verbs.serve.find_spec", found)
+    monkeypatch.setattr("hpo.extras.find_spec", found)
     got = cli("serve", model)
     assert got.code == 5
     assert f"needs {missing}" in got.err

@@ -171,7 +171,7 @@ def test_the_form_is_asked_for_or_told_by_the_file() -> None:
 
 
 def test_parquet_without_pyarrow_names_the_extra(make_record, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("hpo.trials.find_spec", lambda name: None)
+    monkeypatch.setattr("hpo.extras.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault, match=r"pip install 'hpo\[parquet\]'"):
         export(table_of([make_record()]), "parquet", tmp_path / "t.parquet")
     assert list(tmp_path.iterdir()) == []

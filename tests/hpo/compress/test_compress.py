@@ -25,7 +25,7 @@ from hpo.layout import StudyFolder
 from hpo.local import local_config
 from hpo.predict.onnx_file import OnnxPredictor
 from hpo.predict.opening import open_predictor
-from hpo.ship.seal import read_sealed
+from hpo.ship.seal import read_model
 from tests.conftest import Command
 from tests.hpo.compress.conftest import trained
 
@@ -118,7 +118,7 @@ def test_a_kept_file_is_sealed_and_says_how_it_was_made_and_its_own_score(
     done = compressed(cnn_file, method="dynamic", output=tmp_path / "small.onnx", max_drop=0.05)
     file = tmp_path / "small.onnx"
     assert [one.file for one in done.kept] == [str(file)]
-    assert len(read_sealed(file)) == form(done, "dynamic-int8").size_bytes
+    assert len(read_model(file)) == form(done, "dynamic-int8").size_bytes
     before, after = (OnnxPredictor.open(path).manifest for path in (cnn_file, file))
     assert after.compressed == "dynamic-int8"
     assert (after.inputs, after.fitted, after.classes) == (
@@ -297,8 +297,8 @@ def test_other_data_than_those_of_the_training_are_refused(table: Path, tmp_path
 def test_a_missing_package_is_named_with_its_extra(
     mlp_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hpo.compress.asking.find_spec", lambda name: None)
-    with pytest.raises(EnvironmentFault, match=r"onnx and onnxruntime.*hpo\[export\]"):
+    monkeypatch.setattr("hpo.extras.find_spec", lambda name: None)
+    with pytest.raises(EnvironmentFault, match=r"onnx, onnxscript, onnxrun.*hpo\[export\]"):
         compressed(mlp_file)
 
 

@@ -290,7 +290,7 @@ def test_a_network_that_cannot_be_followed_says_why_in_one_line(
 def test_a_missing_extra_is_named_before_anything_is_done(
     patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_form, "find_spec", lambda name: None if name == "onnx" else True)
+    monkeypatch.setattr("hpo.extras.find_spec", lambda name: None if name == "onnx" else True)
     with pytest.raises(EnvironmentFault, match=r"needs onnx, .*pip install 'hpo\[export\]'") as one:
         _export(patients, tmp_path)
     assert one.value.exit_code == 5

@@ -115,7 +115,7 @@ def test_a_foreign_onnx_file_has_no_manifest() -> None:
 def test_without_onnxruntime_its_extra_is_named(
     files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
+    monkeypatch.setattr("hpo.extras.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault, match=r"pip install 'hpo\[serve\]'") as raised:
         _open("onnx", files["onnx"])
     assert raised.value.exit_code == 5

@@ -80,8 +80,8 @@ def test_parquet_keeps_types(tmp_path: Path) -> None:
 def test_parquet_without_pyarrow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "find_spec", lambda _: None)
-    with pytest.raises(EnvironmentFault, match=r"p: Parquet needs pyarrow; pip install 'hpo\[parq"):
+    monkeypatch.setattr("hpo.extras.find_spec", lambda _: None)
+    with pytest.raises(EnvironmentFault, match=r"p: needs pyarrow, .* 'hpo\[parquet\]'"):
         write_parquet(tables(), tmp_path / "p.parquet", "p")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hpo.errors import UsageError
-from hpo.ship.seal import MARK, UNSEALED, check_seal, read_sealed, sealed
+from hpo.ship.seal import MARK, UNSEALED, check_seal, read_model, sealed
 
 CONTENT = b"\x00model" * 200 + UNSEALED.encode() + b"\xffrest" * 300
 
@@ -12,9 +12,9 @@ CONTENT = b"\x00model" * 200 + UNSEALED.encode() + b"\xffrest" * 300
 def test_a_sealed_file_is_read_whole(tmp_path: Path) -> None:
     content = sealed(CONTENT)
     (tmp_path / "model.onnx").write_bytes(content)
-    assert read_sealed(tmp_path / "model.onnx") == content
+    assert read_model(tmp_path / "model.onnx") == content
     assert len(content) == len(CONTENT)
-    assert len(check_seal(content, "model")) == 64
+    assert len(check_seal(read_model(tmp_path / "model.onnx"), "model")) == 64
 
 
 def test_one_changed_bit_is_refused_wherever_it_is() -> None:
@@ -49,4 +49,4 @@ def test_content_has_one_place_for_its_seal(content: bytes) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no\.onnx: cannot be read: No such file"):
-        read_sealed(tmp_path / "no.onnx")
+        read_model(tmp_path / "no.onnx")
