@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pydantic_core import to_json
+import orjson
 
 from hpo.predict.predictor import Floats
 from hpo.ship.manifest import Manifest
@@ -21,7 +21,8 @@ _HALF = 0.5
 
 def as_json(manifest: Manifest, sha256: str, outputs: Floats) -> bytes:
     """Return predictions as JSON: one object for each row."""
-    return to_json({"model": sha256, "predictions": predictions(manifest, outputs)}) + b"\n"
+    said = {"model": sha256, "predictions": predictions(manifest, outputs)}
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def predictions(manifest: Manifest, outputs: Floats) -> list[dict[str, Any]]:

@@ -1,7 +1,10 @@
 """An array in NumPy's own format: a short head, then the numbers as they are in memory."""
 
 import io
+from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +12,19 @@ from hpo.serve.refusal import Refused
 from lightning_modules.data.frames import Array
 
 _LONGEST_HEAD = 4096
+_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """What the beginning of a file says of the numbers behind it."""
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: "np.dtype[Any]"
 
 
 def array_in(body: bytes, *, most_rows: int) -> Array:
@@ -21,17 +37,13 @@ def array_in(body: bytes, *, most_rows: int) -> Array:
     Raises:
         Refused: if it is no such file, holds no numbers, or another number of them than it says.
     """
-    stream = io.BytesIO(body)
+    start = _head_size(body)
     try:
-        version = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = read(stream, max_header_size=_LONGEST_HEAD)
+        head = _head_of(body[:start])
     except (ValueError, KeyError, SyntaxError, TypeError):
         hint = "numpy.save writes them"
         raise Refused(400, "values", where="body", what="is no .npy file", hint=hint) from None
+    shape, dtype = head.shape, head.dtype
     if dtype.kind not in "biuf" or dtype.hasobject:
         what, hint = f"holds {dtype}", "numbers are taken"
         raise Refused(422, "values", where="body", what=what, hint=hint)
@@ -41,9 +53,29 @@ def array_in(body: bytes, *, most_rows: int) -> Array:
     if shape[0] > most_rows:
         what, hint = f"holds {shape[0]:,} rows", f"at most {most_rows:,} in one request"
         raise Refused(413, "rows", where="body", what=what, hint=hint)
-    start, n_values = stream.tell(), prod(shape)
+    n_values = prod(shape)
     if n_values * dtype.itemsize != len(body) - start:
         what = f"says {n_values:,} values of {dtype}, and has {len(body) - start:,} bytes"
         raise Refused(422, "values", where="body", what=what, hint="send the whole file")
     values = np.frombuffer(body, dtype=dtype, offset=start)
-    return values.reshape(shape, order="F" if fortran else "C")
+    return values.reshape(shape, order="F" if head.is_fortran else "C")
+
+
+def _head_size(body: bytes) -> int:
+    """Return how many bytes the head has, and no more than are read of one."""
+    at, n_digits = 8, 2 if body[6:7] == b"\x01" else 4
+    length = int.from_bytes(body[at : at + n_digits], "little")
+    return at + n_digits + min(length, _LONGEST_HEAD)
+
+
+@lru_cache(maxsize=64)
+def _head_of(head: bytes) -> _Head:
+    """Return what a head says; callers send few different ones, and to read one takes a while.
+
+    Raises:
+        ValueError, KeyError, SyntaxError, TypeError: if it is none.
+    """
+    stream = io.BytesIO(head)
+    read = _READERS[np.lib.format.read_magic(stream)]
+    shape, is_fortran, dtype = read(stream, max_header_size=_LONGEST_HEAD)
+    return _Head(shape=shape, is_fortran=is_fortran, dtype=dtype)

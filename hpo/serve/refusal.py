@@ -2,7 +2,7 @@
 
 import re
 
-from pydantic_core import to_json
+import orjson
 
 from hpo.errors import HpoError
 
@@ -54,7 +54,7 @@ class Refused(Exception):  # noqa: N818  (it is an answer, no fault of ours)
     def body(self) -> bytes:
         """Return the answer as JSON."""
         said = {"where": self.where, "what": self.what, "hint": self.hint}
-        return to_json({"error": said}) + b"\n"
+        return orjson.dumps({"error": said}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def refused_values(error: HpoError) -> Refused:

@@ -20,6 +20,8 @@ from lightning_modules.data.frames import Array
 
 WINDOW = 2000
 """Rows of one worker that drift is measured by."""
+_AT_A_TIME = 500
+"""Rows that are counted once a second: of more, what counting costs would be felt."""
 _TABLE = ("numbers", "texts", "moments")
 _DONE = object()
 _OUTPUTS = "\0outputs"
@@ -46,7 +48,7 @@ class Watching:
 
     def saw(self, feeds: Feeds, outputs: Array) -> None:
         """Keep what is watched of rows and of their predictions."""
-        if self._n_pending < WINDOW:
+        if self._n_pending < _AT_A_TIME:
             self._pending.append({**_watched_of(feeds), _OUTPUTS: outputs})
             self._n_pending += len(outputs)
 

@@ -11,7 +11,15 @@ from hpo.errors import UsageError
 from hpo.extras import require
 from hpo.terminal.answer import answer, say
 
-_PACKAGES = ("fastapi", "uvicorn", "prometheus-client", "onnxruntime", "httptools", "uvloop")
+_PACKAGES = (
+    "fastapi",
+    "httptools",
+    "onnxruntime",
+    "orjson",
+    "prometheus-client",
+    "uvicorn",
+    "uvloop",
+)
 
 
 def serve(
