@@ -21,22 +21,6 @@ standard output, everything else to standard error. With `--json` the answer is 
 error is one too, under `error`, with its exit code. `hpo --install-completion` lets the shell
 complete verbs and options.
 """
-PRODUCTION = "From the best config to production"
-GROUPS = {
-    "search": "Search",
-    "steer": "Steer a running study",
-    "look": "Look",
-    "model": "Train and measure one config",
-    "prove": "Prove",
-    "order": "Keep studies in order",
-    "tell": "Report and advise",
-    "ensemble": PRODUCTION,
-    "export": PRODUCTION,
-    "compress": PRODUCTION,
-    "serve": PRODUCTION,
-    "data": "Look at data",
-}
-"""What the verbs of a module are for."""
 MORE_CODES = {
     130: "interrupted by Ctrl-C; the same command goes on",
     143: "ended by SIGTERM, or by `hpo stop`; the same command goes on",
@@ -76,8 +60,8 @@ class Parameter(Protocol):
 def cli_page() -> str:
     """Return the page: every verb, grouped by what it is for."""
     groups: dict[str, list[str]] = {}
-    for name, command in _commands():
-        lines = groups.setdefault(_group_of(name, command.callback), [])
+    for title, name, command in _commands():
+        lines = groups.setdefault(title, [])
         lines += ["", *_verb_lines(name, command)]
     parts = [HEAD, *_code_lines()]
     for title, lines in groups.items():
@@ -85,20 +69,15 @@ def cli_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _commands() -> Iterator[tuple[str, Any]]:
-    """Yield every verb by its full name, in the order of `hpo --help`."""
+def _commands() -> Iterator[tuple[str, str, Any]]:
+    """Yield what a verb is for, its full name and itself, in the order of `hpo --help`."""
     group: Any = get_command(app)
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
         if inner is None:
-            yield name, command
+            yield command.rich_help_panel, name, command
         for below, one in (inner or {}).items():
-            yield f"{name} {below}", one
-
-
-def _group_of(name: str, callback: Any) -> str:
-    """Return what a verb is for, by its module."""
-    return PRODUCTION if name == "predict" else GROUPS[callback.__module__.rpartition(".")[2]]
+            yield command.rich_help_panel, f"{name} {below}", one
 
 
 def _code_lines() -> list[str]:

@@ -1,11 +1,14 @@
 """The command line: every verb by its name, and the exit code of every error."""
 
+import inspect
 import os
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from hpo.errors import HpoError, UsageError
 from hpo.terminal.answer import answer_error
@@ -24,51 +27,70 @@ from hpo.verbs import (
     tell,
 )
 
+VERBS: dict[str, Sequence[Callable[..., None]]] = {
+    "Search": (search.init, search.check, search.run),
+    "Steer a running study": (steer.status, steer.stop, steer.enqueue, steer.budget),
+    "Look": (
+        look.list_verb,
+        look.best,
+        look.show,
+        order.trials,
+        look.dashboard,
+        tell.report,
+        tell.advise,
+    ),
+    "Prove": (model.evaluate, prove.compare, prove.verify),
+    "From the best config to production": (
+        model.train,
+        ensemble.ensemble,
+        export.export,
+        compress.compress,
+        model.predict,
+        serve.serve,
+    ),
+    "Keep studies in order": (
+        order.tag,
+        order.note,
+        order.archive,
+        order.delete,
+        order.import_verb,
+    ),
+    "Know what there is": (look.families, look.spaces, look.schema, look.doctor),
+}
+"""What verbs are for, in the order of help and reference."""
+
+
+class _Sections(TyperGroup):
+    """Help whose verbs stand under what they are for, each with its whole sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each group."""
+        commands: dict[str, Any] = dict(self.commands)
+        width = max(map(len, commands))
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name, command in commands.items():
+            sentence = inspect.cleandoc(command.help or "").partition("\n\n")[0]
+            rows = groups.setdefault(str(command.rich_help_panel), [])
+            rows.append((name.ljust(width), " ".join(sentence.split())))
+        for title, rows in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=_Sections,
     help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (
-    search.init,
-    search.check,
-    search.run,
-    steer.status,
-    steer.stop,
-    steer.enqueue,
-    steer.budget,
-    look.best,
-    look.list_verb,
-    look.show,
-    model.train,
-    model.evaluate,
-    ensemble.ensemble,
-    export.export,
-    compress.compress,
-    model.predict,
-    serve.serve,
-    prove.compare,
-    prove.verify,
-    order.trials,
-    order.import_verb,
-    order.tag,
-    order.note,
-    order.archive,
-    order.delete,
-    tell.report,
-    tell.advise,
-    look.dashboard,
-    look.doctor,
-    look.schema,
-    look.families,
-    look.spaces,
-):
-    app.command(_verb.__name__.removesuffix("_verb"))(_verb)
+for _title, _verbs in VERBS.items():
+    for _verb in _verbs:
+        app.command(_verb.__name__.removesuffix("_verb"), rich_help_panel=_title)(_verb)
 _data = typer.Typer(help="Look at data before there is a study.", no_args_is_help=True)
 _data.command()(data.describe)
-app.add_typer(_data, name="data")
+app.add_typer(_data, name="data", rich_help_panel="Know what there is")
 _WRONG_CALL: Any = typer.BadParameter.__mro__[1]
 """Click's UsageError: an option or argument that the command line does not take."""
 

@@ -125,7 +125,7 @@ def summary(outcome: StudyOutcome, spec: StudySpec) -> list[str]:
         done = f"study {spec.name}: its budget of {_budget(spec)} is used; nothing to do"
         return [done, *_best_lines(end)]
     tally = counts(end.records)
-    text = f"{end.new} trials in {duration(end.seconds)}"
+    text = f"{end.new} trial{'s' * (end.new != 1)} in {duration(end.seconds)}"
     if end.new < len(end.records):
         text += f", {len(end.records)} in all"
     text += f": {tally['complete']} complete, {tally['pruned']} pruned"

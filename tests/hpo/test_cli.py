@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.cli import VERBS
 from hpo.files import parse_document
 from hpo.layout import LOCK
 from hpo.spec import load_study, shipped_studies
@@ -123,6 +124,16 @@ def test_help_is_an_answer(cli) -> None:
         assert "Usage: hpo" in said.out
 
 
+def test_help_says_what_verbs_are_for_and_cuts_no_sentence(cli) -> None:
+    said = cli("--help").out
+    titles = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "]
+    assert titles == ["Options", *VERBS]
+    names = re.findall(r"^  ([a-z]+) +[A-Z]", said, re.MULTILINE)
+    assert len(names) == len(set(names)) == sum(map(len, VERBS.values())) + 1
+    assert "…" not in said
+    assert "..." not in said.replace("[ARGS]...", "")
+
+
 # The way of a study, in this process.
 
 
@@ -132,7 +143,7 @@ def test_a_study_is_run_resumed_and_left_alone(cli) -> None:
     assert "study smoke: 2 trials, mlp on iris, seed 0 → results/smoke" in first.err
     assert told(first.err)[-1].strip().startswith("hpo dashboard")
     second = cli(*RUN, "--trials", 3)
-    assert "1 trials in " in second.err
+    assert "1 trial in " in second.err
     assert ", 3 in all: " in second.err
     before = Path("results/smoke/best_config.json").read_bytes()
     third = cli(*RUN, "--trials", 3, "--quiet")
