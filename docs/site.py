@@ -25,7 +25,8 @@ ELSEWHERE = {
     "results/reference/honesty.md": "measured/honesty.md",
 }
 """Pages that lie beside what they tell of, and where they are on the site."""
-PICTURES = (".png", ".svg")
+COPIED = (".css", ".png", ".svg")
+"""What is taken as it is."""
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
@@ -46,7 +47,7 @@ def write_references(root: Path = ROOT) -> list[str]:
 
 
 def gather(to: Path) -> None:
-    """Put every page and picture into a new folder, as the site has them.
+    """Put every page, picture and style into a new folder, as the site has them.
 
     Raises:
         BrokenLinkError: a link leads nowhere.
@@ -56,7 +57,7 @@ def gather(to: Path) -> None:
     for name, place in places.items():
         target = to / place
         target.parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith(PICTURES):
+        if name.endswith(COPIED):
             shutil.copyfile(ROOT / name, target)
         else:
             text = (ROOT / name).read_text(encoding="utf-8")
@@ -64,11 +65,11 @@ def gather(to: Path) -> None:
 
 
 def site_places() -> dict[str, str]:
-    """Return where every page and picture of the repository is on the site."""
+    """Return where every page, picture and style of the repository is on the site."""
     kept = [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "docs").rglob("*"))
-        if path.suffix in (".md", *PICTURES)
+        if path.suffix in (".md", *COPIED)
     ]
     found = {name: name.removeprefix("docs/") for name in kept}
     return found | {name: place for name, place in ELSEWHERE.items() if (ROOT / name).exists()}

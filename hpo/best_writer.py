@@ -244,7 +244,8 @@ class BestWriter:
         if not others:
             return None
         shown = ", ".join(map(str, others[:5])) + (" and more" if len(others) > 5 else "")
-        return f"trials {shown} lie within the 95 % interval of the validation split"
+        lie = f"trial {shown} lies" if len(others) == 1 else f"trials {shown} lie"
+        return f"{lie} within the 95 % interval of the validation split"
 
     def _constraints(self, best: TrialRecord) -> list[Json]:
         """Return what the config was held against: name, limit, value."""

@@ -5,13 +5,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from hpo.errors import HpoError, UsageError
-from hpo.terminal.answer import answer_error
+from hpo.terminal.answer import answer, answer_error
 from hpo.verbs import (
     compress,
     data,
@@ -60,6 +61,12 @@ VERBS: dict[str, Sequence[Callable[..., None]]] = {
 """What verbs are for, in the order of help and reference."""
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        answer(f"hpo {metadata.version('hpo')}")
+        raise typer.Exit
+
+
 class _Sections(TyperGroup):
     """Help whose verbs stand under what they are for, each with its whole sentence."""
 
@@ -79,12 +86,23 @@ class _Sections(TyperGroup):
 
 app = typer.Typer(
     cls=_Sections,
-    help="Search the hyperparameters of deep networks: the best config, and the proof of it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _start(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Search the hyperparameters of deep networks: the best config, and the proof of it."""
+
+
 for _title, _verbs in VERBS.items():
     for _verb in _verbs:
         app.command(_verb.__name__.removesuffix("_verb"), rich_help_panel=_title)(_verb)

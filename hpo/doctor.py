@@ -61,7 +61,8 @@ def repair(results: Path, storage: str | None = None) -> Iterator[str]:
 
     Raises:
         EnvironmentFault: if a study is running.
-        HpoError: if a study file cannot be read: a plugin of it was not named.
+        HpoError: if a study file cannot be read, as a plugin of it was not named; the other studies
+            are repaired before.
     """
     url = storage or sqlite_url(results / "storage.sqlite")
     file = sqlite_file(url)
@@ -70,10 +71,18 @@ def repair(results: Path, storage: str | None = None) -> Iterator[str]:
         for part in ("-wal", "-shm"):
             file.with_name(file.name + part).unlink(missing_ok=True)
         yield f"{file} was damaged, and is kept as {kept.name}"
+    left: HpoError | None = None
     for folder in find_studies(results):
-        spec = load_study(folder.study_file)
+        try:
+            spec = load_study(folder.study_file)
+        except HpoError as error:  # it needs a plugin; the others do not
+            left = left or error
+            yield f"{folder.name} was left as it is: {error}"
+            continue
         with folder.owned():
             yield from _repair_study(folder, spec, url)
+    if left is not None:
+        raise left
 
 
 def _examine_study(folder: StudyFolder, url: str | None) -> Iterator[Finding]:

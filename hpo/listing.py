@@ -100,10 +100,15 @@ def objective_of(records: Sequence[TrialRecord]) -> tuple[str | None, str | None
 
 def no_best(folder: StudyFolder) -> StudyError:
     """Return the error of a study without a best config: none is complete, or it was imported."""
-    if any(record.imported is not None for record in read_trials(folder)):
+    records = list(read_trials(folder))
+    if any(record.imported is not None for record in records):
         what = "was imported, and has no best_config.json: how it was trained is not known"
         return StudyError(folder.name, what, f"hpo trials {folder.name} --top 5")
-    return StudyError(folder.name, "no trial is complete yet", f"hpo run {folder.study_file}")
+    again = f"hpo run {folder.study_file}"
+    if any(record.has_rank for record in records):
+        what = f"{folder.best_config.name} is gone"
+        return StudyError(folder.name, what, f"{again} writes it again")
+    return StudyError(folder.name, "no trial is complete yet", again)
 
 
 def load_best(folder: StudyFolder) -> BestConfig:

@@ -8,7 +8,7 @@ from hpo.layout import StudyFolder
 from hpo.records import TrialRecord, ranked, read_record
 from hpo.seeds import chosen_by_seeds
 from hpo.ship.combined import EnsembleRecord
-from lightning_modules.running import forget_running
+from lightning_modules.running import BEST_CHECKPOINT, forget_running
 
 
 def kept(records: Sequence[TrialRecord], *, direction: str, keep: int) -> set[int]:
@@ -80,7 +80,7 @@ class Retention:
 def _forget_weights(trial: Path) -> None:
     """Delete the weights of a trial, those of all its folds."""
     for place in (trial, *trial.glob("fold-*")):
-        (place / "best.ckpt").unlink(missing_ok=True)
+        (place / BEST_CHECKPOINT).unlink(missing_ok=True)
 
 
 def _in_ensemble(folder: StudyFolder) -> set[int]:

@@ -12,11 +12,11 @@ from lightning_modules.build import RunData
 from lightning_modules.config import RunConfig
 from lightning_modules.curve import CURVE, write_curve
 from lightning_modules.durable import full_disk, write_text
-from lightning_modules.outcome import BEST
 from lightning_modules.result import SECONDS, SPEED, Command, Listener, RunResult, Validation
+from lightning_modules.running import BEST_CHECKPOINT
 from lightning_modules.watch import Abandoned
 
-KEPT = (BEST, "preparation.json", "confusion.svg", "residuals.svg")
+KEPT = (BEST_CHECKPOINT, "preparation.json", "confusion.svg", "residuals.svg")
 """What the first fold's network leaves in the folder of the run, where it left them."""
 PICTURES = ("confusion.svg", "residuals.svg")
 """What the other folds do not leave; their networks stay, each in the folder of its fold."""

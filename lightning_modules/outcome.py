@@ -19,8 +19,8 @@ from lightning_modules.curve import CURVE, write_curve
 from lightning_modules.durable import file_sha256, replacing
 from lightning_modules.errors import TrialFailed
 from lightning_modules.result import Checkpoint, Validation
+from lightning_modules.running import BEST_CHECKPOINT
 
-BEST = "best.ckpt"
 CURVE_EVERY_S = 1.0
 """How old the curve of a run may be on the disk while it trains."""
 MOST_WAITING = 64 * 2**20
@@ -73,11 +73,11 @@ class Outcome:
             TrialFailed: reason ``disk`` if there is no room, or it is damaged since.
         """
         self._write_weights()
-        path = self._folder / BEST
+        path = self._folder / BEST_CHECKPOINT
         if not path.is_file() or file_sha256(path) != self._sha256:
             what = f"{path}: is not what was written there"
             raise TrialFailed("disk", what, "check the disk, then run the same command again")
-        return Checkpoint(path=BEST, sha256=self._sha256, bytes=path.stat().st_size)
+        return Checkpoint(path=BEST_CHECKPOINT, sha256=self._sha256, bytes=path.stat().st_size)
 
     def content(self) -> torch.Tensor:
         """Return the bytes of the file of the best weights, ``(size,)``; not read yet.
@@ -107,7 +107,7 @@ class Outcome:
 
     def _put(self, content: memoryview) -> None:
         """Put the best weights on the disk, and remember what they should be."""
-        with replacing(self._folder / BEST) as temporary:
+        with replacing(self._folder / BEST_CHECKPOINT) as temporary:
             temporary.write_bytes(content)
         self._sha256 = hashlib.sha256(content).hexdigest()
 
@@ -119,5 +119,5 @@ class Outcome:
 
 def forget_outcome(folder: Path) -> None:
     """Delete best weights and curve of a run that has not come, or returns, to where it had one."""
-    for name in (BEST, CURVE):
+    for name in (BEST_CHECKPOINT, CURVE):
         (folder / name).unlink(missing_ok=True)

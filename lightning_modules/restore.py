@@ -20,6 +20,7 @@ from lightning_modules.data.fitted import Fitted
 from lightning_modules.errors import UsageError
 from lightning_modules.module import SupervisedModule
 from lightning_modules.program import in_precision
+from lightning_modules.running import BEST_CHECKPOINT
 from lightning_modules.settings import Settings
 from lightning_modules.train import make_trainer, quiet_lightning, steady_threads
 
@@ -71,10 +72,10 @@ def restore_folder(folder: Path) -> tuple[RunConfig, Fitted, SupervisedModule]:
     config = _read(config_file, RunConfig)
     if config.whole or not fitted_file.is_file():
         what = f"{config.family} on {config.source} brings its own preparation"
-        raise UsageError(str(folder), what, "predict with your own module, from best.ckpt")
+        raise UsageError(str(folder), what, f"predict with your own module, from {BEST_CHECKPOINT}")
     fitted = _read(fitted_file, Fitted)
     facts = facts_of_fitted(fitted, str(config.kind))
-    module = restore(config, folder / "best.ckpt", RunData(prepared=None, facts=facts))
+    module = restore(config, folder / BEST_CHECKPOINT, RunData(prepared=None, facts=facts))
     if not isinstance(module, SupervisedModule):
         raise TypeError("a family's module is a SupervisedModule")
     return config, fitted, module

@@ -10,6 +10,8 @@ from pydantic import Field, ValidationError
 from lightning_modules.durable import file_sha256, is_temporary, replacing, sync_folder, write_text
 from lightning_modules.settings import Settings
 
+BEST_CHECKPOINT = "best.ckpt"
+"""The weights of the best validation, which stay when the run has ended."""
 MANIFEST = "last.json"
 KEPT = 2
 _CHECKPOINT = re.compile(r"last-\d+\.ckpt")
@@ -107,7 +109,7 @@ def forget_running(folder: Path) -> None:
     for place in fold_folders(folder):
         forget_running(place)
         if not (place / "result.json").is_file():
-            (place / "best.ckpt").unlink(missing_ok=True)
+            (place / BEST_CHECKPOINT).unlink(missing_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     if folder.is_dir():
         _sweep(folder, [])

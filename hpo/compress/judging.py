@@ -84,7 +84,7 @@ def drop(found: Change, direction: Direction) -> float:
 
 
 def verdict(
-    found: Change | None, truth: Truth, *, max_drop: float, sizes: tuple[int, int], zipped: bool
+    found: Change | None, truth: Truth, *, max_drop: float, sizes: tuple[int, int]
 ) -> Verdict:
     """Say whether a form is kept.
 
@@ -93,8 +93,6 @@ def verdict(
         truth: what they are measured by.
         max_drop: how much worse the metric may be, in its own units.
         sizes: of the original and of the form, in bytes.
-        zipped: whether these are sizes once compressed by gzip, as of a form whose zeros take no
-            less room in the file itself.
     """
     if found is None:
         return Verdict(kept=False, words="refused: it puts out NaN or infinity, or its metric is")
@@ -104,12 +102,11 @@ def verdict(
         wrong.append(f"{truth.metric} is worse by {number(lost)}, more than {max_drop:g}")
     before, after = sizes
     if after >= before:
-        what = "larger than the original" if after > before else "no smaller than the original"
-        wrong.append(what + (" (by gzip)" if zipped else ""))
+        wrong.append(f"{'larger' if after > before else 'no smaller'} than the original")
     if wrong:
         return Verdict(kept=False, words="refused: " + "; ".join(wrong))
     worst = -found.ci95[0] if truth.direction == "maximize" else found.ci95[1]
-    words = "kept; smaller by gzip alone, and no faster" if zipped else "kept"
+    words = "kept"
     if worst > max_drop:
         words += f"; on other rows it may be worse by {number(worst)}"
     return Verdict(kept=True, words=words)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.compress.asking import NO_TRAINING, SPARSITY, Ask
+from hpo.compress.families import units_of
 from hpo.compress.files import Original, compressed_manifest, read_original
 from hpo.compress.material import Material
 from hpo.compress.measuring import Candidate
@@ -80,11 +81,13 @@ class Maker:
             what = "an ensemble is several networks"
             hint = "--method dynamic and fp16 take it; prune one member by its run's folder"
             raise UsageError("--method prune", what, hint)
+        state = source.first.module.state_dict()
+        units_of(config, state)
         epochs = EPOCHS * (ROUNDS + 1)
         self.tell(f"pruning in {ROUNDS} rounds, with {epochs} epochs of fine-tuning…")
         done = prune(
             config,
-            source.first.module.state_dict(),
+            state,
             data=open_data(config),
             folder=self.scratch / name,
             sparsity=self.ask.sparsity or SPARSITY,
@@ -92,7 +95,7 @@ class Maker:
         file, results = self.scratch / f"{name}.onnx", self.ask.results
         made = exported(str(done.folder), config, file, results=results)
         known = compressed_manifest(_renamed(made.manifest, self.original), name, done.words + ".")
-        return Candidate(name=name, graph=made.graph(), manifest=known, zipped=not done.structured)
+        return Candidate(name=name, graph=made.graph(), manifest=known)
 
 
 def exported(given: str, config: RunConfig, file: Path, *, results: Path) -> Original:

@@ -37,8 +37,6 @@ class Candidate:
     graph: "ModelProto"
     manifest: Manifest
     """Without scores."""
-    zipped: bool = False
-    """Whether it is to be smaller by gzip alone: zeros take no less room in the file itself."""
 
     @property
     def content(self) -> bytes:
@@ -110,12 +108,12 @@ def _judged(
     candidate: Candidate, form: Form, first: Form, material: Material, *, max_drop: float
 ) -> Measured:
     """Return a form with its file, which holds its own score, its sizes and its verdict."""
-    truth, zipped = material.truth, candidate.zipped
+    truth = material.truth
     manifest = scored(candidate.manifest, form.change, truth, material.n_rows)
     content = content_of(candidate.graph, manifest)
     sized = _sized(form, content)
-    sizes = (_size(first, zipped=zipped), _size(sized, zipped=zipped))
-    said = verdict(form.change, truth, max_drop=max_drop, sizes=sizes, zipped=zipped)
+    sizes = (first.size_bytes, sized.size_bytes)
+    said = verdict(form.change, truth, max_drop=max_drop, sizes=sizes)
     words = said.words + (pace_words(sized, first) if said.kept else "")
     return Measured(form=replace(sized, kept=said.kept, words=words), content=content)
 
@@ -133,10 +131,6 @@ def pace_words(form: Form, first: Form) -> str:
 def _sized(form: Form, content: bytes) -> Form:
     zipped = len(gzip.compress(content, 6, mtime=0))
     return replace(form, size_bytes=len(content), gzip_bytes=zipped)
-
-
-def _size(form: Form, *, zipped: bool) -> int:
-    return form.gzip_bytes if zipped else form.size_bytes
 
 
 def outputs_of(session: Any, batches: Sequence[Feeds]) -> Tensor:

@@ -9,8 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from hpo.compress.masks import HeldAtZero, Masks, masks_of
-from hpo.compress.units import smaller, units_of
+from hpo.compress.families import smaller
 from hpo.errors import StudyError, TrialFailed
 from lightning_modules.build import RunData, build_module
 from lightning_modules.checkpoint import load_checkpoint
@@ -37,19 +36,8 @@ class Pruned:
     config: RunConfig
     """That of the training, with the sizes that are left."""
     folder: Path
-    structured: bool
-    """Whether whole units are gone, or single weights are zero."""
     words: str
     """What was done, in a sentence without a full stop."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tuning:
-    """How weights are trained further."""
-
-    epochs: int
-    masks: Masks
-    """Of single weights that stay zero."""
 
 
 def prune(
@@ -57,9 +45,8 @@ def prune(
 ) -> Pruned:
     """Prune a trained network to ``sparsity`` in rounds, each followed by fine-tuning.
 
-    Families whose config can say so lose that share of the hidden units of each layer; the others
-    keep their shape, and that share of the weights of their matrices is zero. The first round
-    removes most (Zhu and Gupta, 2017). Training rows train, validation rows choose the epoch.
+    Each layer loses that share of its hidden units. The first round removes most (Zhu and Gupta,
+    2017). Training rows train, validation rows choose the epoch.
 
     Args:
         config: of the training.
@@ -69,27 +56,21 @@ def prune(
         sparsity: between 0 and 1, both excluded.
 
     Raises:
+        UsageError: if no hidden units of it can be removed.
         StudyError: if the fine-tuning diverges.
     """
-    layers = units_of(config, state)
-    done, last = 0.0, folder
+    left, last = config, folder
     for number in range(1, ROUNDS + 1):
         share = sparsity * (1 - (1 - number / ROUNDS) ** 3)
         last = folder / str(number)
         epochs = EPOCHS * (2 if number == ROUNDS else 1)
-        masks: Masks = {}
-        if layers:
-            config, state = smaller(config, state, layers, (share - done) / (1 - done))
-        else:
-            masks = masks_of(_module(config, data, state), share)
-        how = Tuning(epochs=epochs, masks=masks)
-        state = fine_tune(config, last, start=state, data=data, how=how)
-        done = share
-    write_text(last / "config.json", json.dumps(config.portable(), indent=2) + "\n")
-    what = "hidden units of each layer were removed" if layers else "weights are zero"
-    words = f"{sparsity:.0%} of the {what}: {ROUNDS} rounds, {EPOCHS * (ROUNDS + 1)} epochs of "
-    words += f"fine-tuning at {LR_FACTOR:g} of the learning rate, the last of them by validation"
-    return Pruned(config=config, folder=last, structured=bool(layers), words=words)
+        left, state = smaller(config, state, share)
+        state = fine_tune(left, last, start=state, data=data, epochs=epochs)
+    write_text(last / "config.json", json.dumps(left.portable(), indent=2) + "\n")
+    words = f"{sparsity:.0%} of the hidden units of each layer were removed: {ROUNDS} rounds, "
+    words += f"{EPOCHS * (ROUNDS + 1)} epochs of fine-tuning at {LR_FACTOR:g} of the learning "
+    words += "rate, the last of them by validation"
+    return Pruned(config=left, folder=last, words=words)
 
 
 def fine_tune(
@@ -98,7 +79,7 @@ def fine_tune(
     *,
     start: State,
     data: RunData,
-    how: Tuning,
+    epochs: int,
 ) -> State:
     """Train weights further, and return those of the best validation; they stay in ``folder``.
 
@@ -107,12 +88,12 @@ def fine_tune(
         folder: for config, weights, curve and preparation.
         start: the weights that it starts from.
         data: of the config.
-        how: for how long, and what stays zero.
+        epochs: how many.
 
     Raises:
         StudyError: if it diverges.
     """
-    config = tuning_config(config, how.epochs)
+    config = tuning_config(config, epochs)
     folder.mkdir(parents=True)
     with steady_threads(config.trainer.threads):
         module = _module(config, data, start)
@@ -120,8 +101,7 @@ def fine_tune(
             text = data.prepared.fitted.model_dump_json(indent=2)
             write_text(folder / "preparation.json", text + "\n")
         watch = Watch(config, folder, None, resumable=False)
-        held: list[pl.Callback] = [HeldAtZero(how.masks)] if how.masks else []
-        trainer = make_trainer(config, folder, callbacks=[*held, watch])
+        trainer = make_trainer(config, folder, callbacks=[watch])
         use_lean_steps(trainer, module)
         try:
             with quiet_lightning():

@@ -1,199 +1,145 @@
-"""Hidden units that can be removed: where their weights stand, and which of them matter least.
+"""Hidden units that can be removed: where their weights stand, and which of them matter least."""
 
-A network without some of its hidden units is a smaller network of the same family: its config says
-so, and it is exported, served and trained again like any other.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightning_modules.config import RunConfig
-from lightning_modules.families.cnn import CnnConfig
-from lightning_modules.families.mlp import MlpConfig
+from lightning_modules.settings import Settings
 
 State = Mapping[str, Tensor]
-NORM = ("weight", "bias", "running_mean", "running_var")
+LENGTH, DIRECTION = ".length", ".direction.weight"
+"""What follows the name of a convolution whose weights have a length of their own."""
+QUESTION = "pooling.question.weight"
+"""What the name of attention's question ends in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where the units of a layer stand in one tensor.
 
-    Along ``axis`` lie ``copies`` runs of all units, of ``each`` values a unit.
+    Along ``axis`` stand ``layers`` of them side by side, this one the ``turn``-th from 0. Each is
+    ``copies`` runs of all its units, of ``each`` values a unit.
     """
 
     name: str
     axis: int
     copies: int = 1
     each: int = 1
+    layers: int = 1
+    turn: int = 0
 
-    def chosen(self, tensor: Tensor, units: Tensor) -> Tensor:
-        """Return the tensor with these units alone."""
-        n_units = tensor.shape[self.axis] // (self.copies * self.each)
-        places = torch.arange(tensor.shape[self.axis]).view(self.copies, n_units, self.each)
-        return tensor.index_select(self.axis, places[:, units].flatten())
+    def positions(self, state: State) -> Tensor:
+        """Return where along the axis they are, ``(copies, units, each)``."""
+        everywhere = torch.arange(state[self.name].shape[self.axis])
+        return everywhere.view(self.layers, self.copies, -1, self.each)[self.turn]
 
-    def norms(self, tensor: Tensor) -> Tensor:
-        """Return the Euclidean norm of each unit's values, ``(units,)``."""
-        n_units = tensor.shape[self.axis] // (self.copies * self.each)
-        values = tensor.movedim(self.axis, 0).reshape(self.copies, n_units, -1)
-        return values.double().square().sum((0, 2)).sqrt()
+    def values(self, state: State) -> Tensor:
+        """Return the values of each unit, ``(units, values)``."""
+        values = state[self.name].movedim(self.axis, 0)[self.positions(state)]
+        return values.double().transpose(0, 1).flatten(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """The hidden units of one layer: the weights into them, what is per unit, the weights out."""
+    """The hidden units of one layer, or of layers that are added to each other."""
 
-    into: Place
-    out: Place
-    beside: Sequence[Place]
-    """Biases and norms, those that the network has."""
-    gain: str | None
-    """The scale of a batch norm behind them: the weights into them have no size of their own."""
+    into: Sequence[Place]
+    """The weights into them; behind batch norms, which leave those no size, the norms' scales."""
+    out: Sequence[Place]
+    """The weights out of them, of all that read them."""
+    scales: Sequence[Place] = ()
+    """What each of them is multiplied by besides."""
+    beside: Sequence[Place] = ()
+    """What each of them has besides: biases, statistics."""
+    linear: bool = False
+    """Whether they are read as they are, without an activation: then others can stand for one."""
+    size: str
+    """What says in the family's config how many there are,"""
+    number: int | None = None
+    """and the how manieth there, if it is a list."""
 
     def importance(self, state: State) -> Tensor:
         """Return how much each unit can move what comes behind, ``(units,)``."""
-        if self.gain is None:
-            scale = self.into.norms(state[self.into.name])
-        else:
-            scale = state[self.gain].abs().double()
-        return scale * self.out.norms(state[self.out.name])
-
-    def size(self, state: State) -> int:
-        """Return how many there are."""
-        return state[self.into.name].shape[self.into.axis] // self.into.copies
+        factors = [self.into, self.out, *([scale] for scale in self.scales)]
+        values = [torch.cat([place.values(state) for place in one], 1) for one in factors]
+        return torch.stack([one.norm(dim=1) for one in values]).prod(0)
 
     def places(self) -> list[Place]:
         """Return all places."""
-        return [self.into, *self.beside, self.out]
+        return [*self.into, *self.out, *self.scales, *self.beside]
+
+    def left(self, model: Settings) -> int:
+        """Return how many there are in a network of this config."""
+        said = getattr(model, self.size)
+        left: int = said if self.number is None else said[self.number]
+        return left
 
 
-def units_of(config: RunConfig, state: State) -> list[Units] | None:
-    """Return the layers whose hidden units can be removed, in the order of the config's sizes.
+def without(state: State, layers: Sequence[Units], model: Settings) -> dict[str, Tensor]:
+    """Return the weights of a smaller network: those of the units that matter most.
 
-    Args:
-        config: of the network.
-        state: of its module, names with their prefix.
-
-    Returns:
-        None for a family whose sizes cannot shrink one by one: recurrent ones, residual ones along
-        their main way, and a user's own.
-    """
-    find = _FINDERS.get(config.family)
-    if find is None:
-        return None
-    prefix = "network.network." if any(n.startswith("network.network.") for n in state) else ""
-    return find(config, state, prefix or "network.")
-
-
-def smaller(
-    config: RunConfig, state: State, layers: Sequence[Units], share: float
-) -> tuple[RunConfig, dict[str, Tensor]]:
-    """Return config and weights with that share of each layer's units removed, one unit at least.
+    Units that nothing reads are removed without a trace; so are linear ones that others can stand
+    for.
 
     Args:
-        config: of the network.
-        state: of its module.
-        layers: from `units_of`, all of them.
-        share: of the units of ``state``, below 1.
+        state: of a module.
+        layers: all its hidden units.
+        model: the config of the smaller network.
     """
-    cut = dict(state)
-    sizes = []
+    plain = _plain(state)
+    kept: dict[tuple[str, int], Tensor] = {}
     for units in layers:
-        size = units.size(state)
-        kept = max(round(size * (1 - share)), 1)
-        best = units.importance(state).argsort(descending=True, stable=True)[:kept]
-        chosen = best.sort().values
+        ranked = units.importance(plain).argsort(descending=True, stable=True)
+        best, gone = ranked.tensor_split([units.left(model)])
+        if units.linear:
+            plain |= _stood_for(plain, units, gone, by=best)
         for place in units.places():
-            cut[place.name] = place.chosen(cut[place.name], chosen)
-        sizes.append(kept)
-    return _sized(config, sizes), {name: one.contiguous() for name, one in cut.items()}
+            where = (place.name, place.axis)
+            if where not in kept:
+                kept[where] = torch.ones(plain[place.name].shape[place.axis], dtype=torch.bool)
+            kept[where][place.positions(plain)[:, gone]] = False
+    cut = dict(plain)
+    for (name, axis), mask in kept.items():
+        cut[name] = cut[name].movedim(axis, 0)[mask].movedim(0, axis)
+    return {name: one.contiguous() for name, one in _alike(plain, cut).items()}
 
 
-def _sized(config: RunConfig, sizes: Sequence[int]) -> RunConfig:
-    plain = config.plain()
-    model: dict[str, Any] = plain["model"]
-    if isinstance(config.model, MlpConfig | CnnConfig):
-        named = {name: None for name in ("n_layers", "width", "growth") if name in model}
-        plain["model"] = {**model, **named, "layers": list(sizes)}
-    else:  # every block is as wide inside
-        plain["model"] = {**model, "hidden_factor": sizes[0] / model["width"]}
-    return RunConfig.model_validate(plain)
+def _plain(state: State) -> dict[str, Tensor]:
+    """Return weights of which none counts by its direction alone."""
+    plain = dict(state)
+    for name in (name.removesuffix(LENGTH) for name in state if name.endswith(LENGTH)):
+        weight = state[name + DIRECTION]
+        scale = state[name + LENGTH] / weight.flatten(1).norm(dim=1)
+        plain[name + DIRECTION] = weight * scale[:, None, None]
+    return plain
 
 
-def _mlp(config: RunConfig, state: State, prefix: str) -> list[Units]:
-    model: Any = config.model
-    n_layers = len(model.widths)
-    return [
-        _layer(
-            state,
-            into=Place(name=f"{prefix}blocks.{i}.0.weight", axis=0),
-            out=Place(
-                name=f"{prefix}blocks.{i + 1}.0.weight"
-                if i + 1 < n_layers
-                else f"{prefix}out.weight",
-                axis=1,
-            ),
-            norm=f"{prefix}blocks.{i}.1",
-        )
-        for i in range(n_layers)
-    ]
+def _stood_for(state: State, units: Units, gone: Tensor, *, by: Tensor) -> dict[str, Tensor]:
+    """Return the weights out of linear units where some say what others said, as nearly as can be.
 
-
-def _cnn(config: RunConfig, state: State, prefix: str) -> list[Units]:
-    """Return channels; between the blocks stand poolings, which have no weights."""
-    blocks = [name for name in state if name.startswith(prefix) and name.endswith(".0.weight")]
-    found = []
-    for i, name in enumerate(blocks):
-        if i + 1 < len(blocks):
-            out = Place(name=blocks[i + 1], axis=1)
-        else:  # laid flat, every channel is all its pixels
-            head, n_channels = state[f"{prefix}out.weight"], state[name].shape[0]
-            out = Place(name=f"{prefix}out.weight", axis=1, each=head.shape[1] // n_channels)
-        norm = name.removesuffix(".0.weight") + ".1"
-        found.append(_layer(state, into=Place(name=name, axis=0), out=out, norm=norm))
+    Where steps have few channels, as many units and one can stand for all others.
+    """
+    made = torch.cat([place.values(state) for place in (*units.into, *units.beside)], 1)
+    shares = made[gone] @ torch.linalg.pinv(made[by])
+    found = {}
+    for place in units.out:
+        weight, at = state[place.name].movedim(place.axis, -1).clone(), place.positions(state)
+        lost = weight[..., at[:, gone].flatten()].double() @ shares
+        weight[..., at[:, by].flatten()] += lost.to(weight.dtype)
+        found[place.name] = weight.movedim(-1, place.axis)
     return found
 
 
-def _inside(layer: str, narrow: str, *, copies: int = 1) -> Callable[..., list[Units]]:
-    """Return a finder of the units inside blocks: dense, activation, dense.
-
-    Args:
-        layer: the name of the first dense layer, with ``{}`` for the block's number.
-        narrow: that of the second.
-        copies: how often the first has each unit.
-    """
-
-    def find(config: RunConfig, state: State, prefix: str) -> list[Units]:
-        model: Any = config.model
-        found = []
-        for i in range(model.n_layers):
-            into = Place(name=f"{prefix}{layer.format(i)}.weight", axis=0, copies=copies)
-            out = Place(name=f"{prefix}{narrow.format(i)}.weight", axis=1)
-            found.append(_layer(state, into=into, out=out, norm=None))
-        return found
-
-    return find
-
-
-def _layer(state: State, *, into: Place, out: Place, norm: str | None) -> Units:
-    """Return units with what the network has beside their weights."""
-    beside = [Place(name=into.name.removesuffix("weight") + "bias", axis=0, copies=into.copies)]
-    beside += [Place(name=f"{norm}.{part}", axis=0) for part in NORM if norm is not None]
-    gain = f"{norm}.weight" if f"{norm}.running_var" in state else None
-    there = [place for place in beside if place.name in state]
-    return Units(into=into, out=out, beside=there, gain=gain)
-
-
-_FINDERS: dict[str, Callable[[RunConfig, State, str], list[Units]]] = {
-    "mlp": _mlp,
-    "cnn": _cnn,
-    "resnet_mlp": _inside("widen.{}.1", "narrow.{}"),
-    "transformer": _inside("blocks.{}.widen.1", "blocks.{}.narrow"),
-    "vit": _inside("blocks.{}.widen.1", "blocks.{}.narrow"),
-    "ft_transformer": _inside("blocks.{}.widen.1", "blocks.{}.narrow", copies=2),
-}
+def _alike(before: State, after: State) -> dict[str, Tensor]:
+    """Return plain weights after a cut, with what their number has a say in put right."""
+    alike = dict(after)
+    for name, one in after.items():
+        if name.endswith(LENGTH):
+            direction = after[name.removesuffix(LENGTH) + DIRECTION]
+            alike[name] = direction.flatten(1).norm(dim=1)
+        elif name.endswith(QUESTION):  # what it is like is divided by the root of their number
+            alike[name] = one * math.sqrt(len(one) / len(before[name]))
+    return alike

@@ -15,7 +15,7 @@ from hpo.dashboard.server import Serving
 from hpo.dashboard.summaries import Summaries
 from hpo.errors import EnvironmentFault, UsageError
 from hpo.storage.urls import redacted
-from hpo.storage.writer import FAILURES, cause_of
+from hpo.storage.writer import FAILURES, REPAIR, cause_of, mend_of
 
 EVERYWHERE = ("0.0.0.0", "::", "")
 FONTS = "/font-roboto/"
@@ -83,8 +83,7 @@ class Dashboard:
             self._optuna.open()
         except FAILURES as error:
             where = redacted(storage) if storage else str(results / "storage.sqlite")
-            mends = "hpo doctor --repair rebuilds it from the records"
-            hint = "check --storage" if storage else mends
+            hint = mend_of(storage, "check --storage") if storage else REPAIR
             raise EnvironmentFault(where, cause_of(error), hint) from None
         self._boards = Boards(summaries) if options.tensorboard else None
         routes = Routes(

@@ -12,6 +12,7 @@ from hpo.ensemble.objective import Objective
 from hpo.ensemble.predictions import predictions_of
 from hpo.files import make_folder, write_json
 from hpo.layout import StudyFolder
+from hpo.local import only_data
 from hpo.records import now_utc
 from hpo.ship.combined import Combination, EnsembleRecord, Member
 from lightning_modules.seeds import derive
@@ -38,6 +39,7 @@ def make_ensemble(folder: StudyFolder, ask: Ask, overrides: Sequence[str] = ()) 
         RefusedError: if data or split are not those that were recorded.
     """
     ask.refuse()
+    only_data(overrides)
     chosen = choose_members(folder, ask.top, overrides)
     found = predictions_of(folder, chosen)
     objective = Objective.of(chosen.candidates[0].config)

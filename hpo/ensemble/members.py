@@ -18,8 +18,8 @@ from lightning_modules.config import RunConfig
 from lightning_modules.data.config import SOURCES
 from lightning_modules.folds import of_fold
 from lightning_modules.result import DataRecord, RunResult
+from lightning_modules.running import BEST_CHECKPOINT
 
-CHECKPOINT = "best.ckpt"
 NOT_KEPT = "its weights were not kept (search.keep_checkpoints)"
 FOLDS_NOT_KEPT = "the weights of its folds were not kept"
 
@@ -40,7 +40,7 @@ class Network:
     @property
     def checkpoint(self) -> Path:
         """The file of its weights."""
-        return self.folder / CHECKPOINT
+        return self.folder / BEST_CHECKPOINT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,5 +202,5 @@ def again(folder: StudyFolder, left_out: Sequence[LeftOut]) -> str:
     if not gone:
         return "give --top more, or run the study on"
     place, made = folder.trial(gone[0]), f"runs/{folder.name}-{gone[0]:04d}"
-    put = f"cp {made}/{CHECKPOINT} {place}"
+    put = f"cp {made}/{BEST_CHECKPOINT} {place}"
     return f"hpo train {place}/config.json -o {made} && {put} makes weights again"

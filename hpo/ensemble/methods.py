@@ -8,8 +8,9 @@ import numpy.typing as npt
 from hpo.ensemble.greedy import choose
 from hpo.ensemble.objective import Objective, right_probabilities, row_losses, scaled_errors
 from hpo.ensemble.stacking import stack
-from hpo.ship.combined import LEAST, Combination, Doubles, Floats, Method
+from hpo.ship.combined import Combination, Doubles, Floats, Method
 from lightning_modules.data.frames import Array
+from lightning_modules.packaged.agreeing import LEAST
 from lightning_modules.task import NUMBERS
 
 ROUNDS = 500

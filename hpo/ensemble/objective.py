@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hpo.ship.combined import LEAST, Doubles, Floats
+from hpo.ship.combined import Doubles, Floats
 from lightning_modules.config import RunConfig
 from lightning_modules.data.frames import Array
 from lightning_modules.evaluation.intervals import (
@@ -22,6 +22,7 @@ from lightning_modules.evaluation.intervals import (
 )
 from lightning_modules.metrics import compute
 from lightning_modules.module import loss_numbers
+from lightning_modules.packaged.agreeing import LEAST
 from lightning_modules.task import METRICS, NUMBERS
 
 _ABSOLUTE = ("mae", "median_ae", "mape")

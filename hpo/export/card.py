@@ -127,7 +127,7 @@ def _data(manifest: Manifest, facts: Facts) -> str:
     lines = [
         f"Data: {source} ({plain(manifest.data.get('source'))}); rows: {counted}. Every statistic "
         "of the preparation is of the training rows alone.",
-        columns_table(manifest, facts.seen),
+        columns_table(manifest, facts.seen, n_train=facts.n_rows["training"]),
     ]
     return "\n\n".join(line for line in lines if line)
 

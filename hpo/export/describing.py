@@ -53,11 +53,13 @@ def seen_of(fitted: Fitted, raw: Raw) -> list[Seen]:
     return found
 
 
-def columns_table(manifest: Manifest, seen: Sequence[Seen]) -> str:
+def columns_table(manifest: Manifest, seen: Sequence[Seen], *, n_train: int) -> str:
     """Return what training rows held, and what stands in for what is missing."""
-    known = table_of(manifest.fitted.preparation)
+    known, n_seen = table_of(manifest.fitted.preparation), manifest.statistics.n_rows
+    some = f"{n_seen:,} " if n_seen < n_train else ""
+    held = f"in {some}training rows"
     if known is None:
-        return table(("quantity", "in training rows"), [[plain(s.name), s.held] for s in seen])
+        return table(("quantity", held), [[plain(s.name), s.held] for s in seen])
     by_name = {column.name: column for column in known.columns}
     rows = [
         [plain(one.name), one.held, f"{one.missing:.1%}", _stands_in(by_name.get(one.name))]
@@ -65,7 +67,7 @@ def columns_table(manifest: Manifest, seen: Sequence[Seen]) -> str:
     ]
     more = len(by_name) - _MOST
     rest = f"\n\n… and {more} columns more." if more > 0 else ""
-    return table(("column", "in training rows", "missing", "if missing"), rows) + rest
+    return table(("column", held, "missing", "if missing"), rows) + rest
 
 
 def input_words(manifest: Manifest) -> str:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -135,7 +136,8 @@ def _place(source: Source, output: Path | None, form: Form) -> Path:
     """
     file = source.folder / f"{source.name}.{form}" if output is None else output
     if not file.parent.is_dir():
-        raise UsageError(str(file), "its folder does not exist", f"mkdir -p {file.parent}")
+        hint = f"mkdir -p {quote(str(file.parent))}"
+        raise UsageError(str(file), "its folder does not exist", hint)
     if file.is_dir():
         raise UsageError(str(file), "is a folder", "name a file in it")
     if file.exists() and MARK not in file.read_bytes():

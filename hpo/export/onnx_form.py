@@ -10,9 +10,9 @@ from hpo.errors import UsageError
 from hpo.export.program import quiet, reason_of
 from hpo.export.recurrent import TRANSLATIONS
 from hpo.extras import ONNX_PACKAGES, require
-from hpo.ship.feeds import MISSING, UNKNOWN
 from hpo.ship.manifest import MANIFEST, Manifest, manifest_text
 from hpo.ship.seal import UNSEALED, sealed
+from lightning_modules.packaged.columns import MISSING, UNKNOWN
 
 if TYPE_CHECKING:  # of an extra
     from onnx import ModelProto, NodeProto

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.errors import UsageError
-from hpo.evaluations import Evaluation, read_evaluation
+from hpo.evaluations import Evaluation, read_evaluation, read_openings
 from hpo.export.source import Source
 from hpo.ship.combined import EnsembleRecord, Scores
 from hpo.ship.manifest import Scored
@@ -104,10 +104,11 @@ def _scored(evaluation: Evaluation) -> list[Scored]:
 
 def _recorded(source: Source, config: RunConfig, n_rows: int) -> list[Scored]:
     """Return the objective at the best validation, as training recorded it."""
+    folds = _folds_of(source)
     plain: dict[str, Any] = {
         "metric": config.objective.metric,
         "direction": str(config.objective.direction),
-        "split": "validation",
+        "split": "validation" if folds is None else "out of fold",
     }
     if source.best is not None:
         metric = source.best.metric
@@ -117,7 +118,17 @@ def _recorded(source: Source, config: RunConfig, n_rows: int) -> list[Scored]:
     run = recorded_run(source)
     if "value" not in run:
         return []
+    if folds is not None:  # each row was validated once, by a network that did not see it
+        counts = run["data"]["n_rows"]
+        n_rows = counts["train"] + counts["validation"]
     return [Scored.model_validate({**plain, "value": run["value"], "ci95": None, "n_rows": n_rows})]
+
+
+def _folds_of(source: Source) -> list[float] | None:
+    """Return the objective of each fold; None of a run without."""
+    if source.best is not None:
+        return source.best.metric.get("folds")
+    return recorded_run(source).get("folds")
 
 
 def _of_ensemble(source: Source, record: EnsembleRecord) -> Worth:
@@ -172,12 +183,15 @@ def _tested(source: Source) -> Scores | None:
 
 
 def _remarks(source: Source, evaluated: list[Evaluation]) -> list[str]:
-    remarks = []
-    opened = [one.opened for one in evaluated if one.split == "test"]
-    if opened:
-        times = "once" if opened[0] == 1 else f"{opened[0]} times"
-        remarks.append(f"The test split was opened {times}.")
-    elif source.best is not None:
+    folds = _folds_of(source)
+    remarks = [] if folds is None else [_fold_words(folds, evaluated)]
+    n_opened = _times_opened(source)
+    if n_opened:
+        times = "once" if n_opened == 1 else f"{n_opened} times"
+        ours = any(one.split == "test" for one in evaluated) or _is_recorded(source)
+        whose = "" if ours else ", for other networks"
+        remarks.append(f"The test split was opened {times}{whose}.")
+    elif source.best is not None and n_opened == 0:
         remarks.append("The test split was never opened: hpo evaluate STUDY --test does that once.")
     seeds = source.best.metric["seeds"] if source.best is not None else None
     if seeds is not None:
@@ -188,6 +202,30 @@ def _remarks(source: Source, evaluated: list[Evaluation]) -> list[str]:
             "optimistic; those of the test split chose nothing."
         )
     return remarks
+
+
+def _fold_words(folds: list[float], evaluated: list[Evaluation]) -> str:
+    """Return what a value over folds has to do with the one network in the file."""
+    mean = "" if evaluated else f"The value is the mean of {len(folds)} folds, a network each. "
+    return (
+        f"{mean}The network in this file is that of the first fold, to which the counts of rows "
+        f"below belong; in the search it came to {folds[0]:.4g}."
+    )
+
+
+def _times_opened(source: Source) -> int | None:
+    """Return how often the test split was opened, for whichever network; None if nobody knows."""
+    recorded = 0 if source.best is None else int(source.best.test["opened"])
+    if source.study is None:
+        return recorded
+    try:
+        return max(recorded, len(read_openings(source.study.evaluated("test"))))
+    except UsageError:  # the log is damaged
+        return recorded or None
+
+
+def _is_recorded(source: Source) -> bool:
+    return source.best is not None and bool(source.best.test["opened"])
 
 
 def _seed_words(seeds: Mapping[str, Any]) -> str:

@@ -10,12 +10,13 @@ from hpo.errors import UsageError
 from hpo.layout import StudyFolder, find_study
 from hpo.listing import no_best
 from hpo.predict.ensembles import EnsemblePredictor
-from hpo.predict.opening import ENSEMBLE, MODEL_FILES
+from hpo.predict.opening import MODEL_FILES
 from hpo.predict.predictor import Predictor
-from hpo.predict.runs import CHECKPOINT, RunPredictor, open_run
+from hpo.predict.runs import RunPredictor, open_run
 from hpo.records import read_record
-from hpo.ship.combined import EnsembleRecord
+from hpo.ship.combined import ENSEMBLE, EnsembleRecord
 from lightning_modules.durable import file_sha256
+from lightning_modules.running import BEST_CHECKPOINT
 
 BEST, CONFIG = "best_config.json", "config.json"
 
@@ -117,8 +118,8 @@ def _of_trial(study: StudyFolder, trial: int) -> Source:
         UsageError: if it left no weights.
     """
     folder = study.trial(trial)
-    if not (folder / CHECKPOINT).is_file():
-        kept = [int(one.name) for one in study.trial_folders() if (one / CHECKPOINT).is_file()]
+    if not (folder / BEST_CHECKPOINT).is_file():
+        kept = [int(one.name) for one in study.trial_folders() if (one / BEST_CHECKPOINT).is_file()]
         shown = ", ".join(map(str, kept[:20])) or "none"
         what = f"trial {trial} of {study.name} has no checkpoint"
         raise UsageError("--trial", what, f"those that were kept are of: {shown}")
@@ -141,7 +142,7 @@ def _of_run(folder: Path) -> Source:
         name=folder.resolve().name,
         study=None,
         members=[run],
-        described=[_member(None, file_sha256(folder / CHECKPOINT))],
+        described=[_member(None, file_sha256(folder / BEST_CHECKPOINT))],
         predictor=run,
         config_file=folder / CONFIG,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpo.errors import UsageError
 from hpo.predict.predictor import Answers, Floats, Inputs, Raw
-from hpo.predict.runs import CHECKPOINT, RunPredictor, open_run
+from hpo.predict.runs import RunPredictor, open_run
 from hpo.records import read_record
 from hpo.ship.combined import EnsembleRecord, Member, combine
 from lightning_modules.data.fitted import Fitted
@@ -15,6 +15,7 @@ from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.sequences import SequencePreparation
 from lightning_modules.data.table_preparation import TablePreparation
 from lightning_modules.durable import file_sha256
+from lightning_modules.running import BEST_CHECKPOINT
 
 OWN = ("prepare", "augment", "fold", "path")
 """What of the data section members may have each for itself: all see the same raw rows."""
@@ -80,7 +81,7 @@ def read_ensemble(path: Path) -> EnsembleRecord:
 
 def _opened(path: Path, member: Member) -> RunPredictor:
     folder = path.parent / member.folder
-    checkpoint, trial = folder / CHECKPOINT, f"trial {member.trial} of {path.name}"
+    checkpoint, trial = folder / BEST_CHECKPOINT, f"trial {member.trial} of {path.name}"
     if not checkpoint.is_file():
         what = f"no such checkpoint, and {trial} needs it"
         raise UsageError(str(checkpoint), what, "keep the ensemble in its study's folder")

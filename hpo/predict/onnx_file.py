@@ -1,5 +1,6 @@
 """The predictor of an ONNX file, preparation included: onnxruntime, and no torch."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from lightning_modules.registry import UnknownNameError
 from lightning_modules.settings import Settings
 
 NO_MODEL = "write it with hpo export"
+_WEIGHTS_ELSEWHERE = "session.model_external_initializers_file_folder_path"
+"""The option that says below which folder an ONNX file may take weights from other files."""
 _ERRORS_ONLY = 3
 """The level of what onnxruntime says by itself on standard error."""
 
@@ -104,6 +107,7 @@ def session_of(content: bytes, where: str, *, threads: int | None = None) -> Any
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY + 1
     options.inter_op_num_threads = 1
+    options.add_session_config_entry(_WEIGHTS_ELSEWHERE, os.devnull)  # which is no folder: none
     if threads is not None:
         options.intra_op_num_threads = threads
     else:  # the next rows are read meanwhile: threads that wait must not keep the cores busy

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hpo.errors import UsageError
 from hpo.predict.predictor import Predictor
+from hpo.ship.combined import ENSEMBLE
 
-ENSEMBLE = "ensemble.json"
 MODEL_FILES = (".onnx", ".pt2")
 
 

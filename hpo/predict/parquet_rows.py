@@ -25,13 +25,13 @@ def parquet_pieces(inputs: Inputs, path: Path, keep: Sequence[str]) -> Iterator[
     check_kept(keep, table.columns, where)
     check_columns(inputs, table.columns, where, also=keep)
     names = list(kinds_of(inputs, table.columns, where, also=keep))
-    frames = table.frames([*dict.fromkeys([*names, *keep])], n_rows=max(VALUES // len(names), 1))
+    frames = table.frames(names, n_rows=max(VALUES // len(names), 1), exact=keep)
     if isinstance(inputs.fitted.preparation, WindowPreparation):
-        whole = pd.concat(list(frames), ignore_index=True)
+        whole = pd.concat([frame for frame, _ in frames], ignore_index=True)
         yield Piece(raw=typed_frame(inputs, whole, where))
         return
     done = 0
-    for frame in frames:
-        raw = typed_frame(inputs, frame[names], where, done=done)
+    for frame, kept in frames:
+        raw = typed_frame(inputs, frame, where, done=done)
         done += len(frame)
-        yield Piece(raw=raw, kept={name: frame[name] for name in keep}, share=done / len(table))
+        yield Piece(raw=raw, kept=kept, share=done / len(table))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hpo.errors import UsageError
 from hpo.predict.onnx_file import NO_MODEL, answers_of, inputs_of, nothing
 from hpo.predict.predictor import Answers, Floats, Inputs, Raw
-from hpo.predict.pt2_safety import check_pt2
+from hpo.predict.pt2_safety import checked_pt2
 from hpo.ship.feeds import feeds_of
 from hpo.ship.manifest import MANIFEST, Manifest, read_manifest
 from hpo.ship.seal import check_seal, read_model
@@ -58,8 +58,7 @@ class Pt2Predictor:
             UsageError: as `open`.
         """
         seal = check_seal(content, where)
-        check_pt2(content, where)
-        program, extra = _loaded(content, where)
+        program, extra = _loaded(checked_pt2(content, where), where)
         if MANIFEST not in extra:
             raise UsageError(where, "is a .pt2 file without hpo's manifest", NO_MODEL)
         manifest = read_manifest(extra[MANIFEST], where)
@@ -93,13 +92,13 @@ class Pt2Predictor:
         return np.asarray(found.numpy(), dtype=np.float32)
 
 
-def _loaded(content: bytes, where: str) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the program in a file, and the texts beside it."""
+def _loaded(archive: io.BytesIO, where: str) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the program in an archive that was checked, and the texts beside it."""
     extra: dict[str, Any] = {MANIFEST: ""}
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        program = torch.export.load(io.BytesIO(content), extra_files=extra).module()
+        program = torch.export.load(archive, extra_files=extra).module()
     except Exception as error:  # noqa: BLE001  (torch raises whatever the file leads to)
         first = (str(error) or type(error).__name__).splitlines()[0][:200]
         what = f"torch {torch.__version__} cannot open it ({first})"

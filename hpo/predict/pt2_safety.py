@@ -1,13 +1,16 @@
 """What a ``.pt2`` file may hold before torch opens it: tensors and their operations, no code.
 
 torch takes objects, names of functions and expressions out of such a file and runs them. A file
-of ours needs none of that; whatever else stands in one is refused.
+of ours needs none of that; whatever else stands in one is refused. Two readers of archives may find
+different things in the same bytes, so torch gets an archive that is written anew, of what was
+looked at.
 """
 
 import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,13 +40,24 @@ _GUARD = re.compile(rf"{_SIZE} (==|>=|<=|!=) ({_SIZE}|\d+)")
 _TREES = frozenset({"builtins.tuple", "builtins.list", "builtins.dict"})
 _OBJECTS = frozenset({"as_custom_obj", "as_script_object", "as_opaque_obj"})
 _LARGEST_JSON = 200_000_000
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    AttributeError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,  # of an entry that is encrypted
+)
 
 
-def check_pt2(content: bytes, where: str) -> None:
-    """Check that torch finds nothing but tensors and their operations in a file.
+def checked_pt2(content: bytes, where: str) -> io.BytesIO:
+    """Return an archive in which torch finds nothing but tensors and their operations.
 
     Args:
-        content: its bytes.
+        content: the bytes of a file.
         where: begins the error.
 
     Raises:
@@ -52,21 +66,36 @@ def check_pt2(content: bytes, where: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             wrong = next(_foreign(archive), None)
-    except (zipfile.BadZipFile, ValueError, KeyError, AttributeError, TypeError, OSError):
-        wrong = "what stands in it cannot be read"
+            if wrong is None:
+                return _written_anew(archive)
     except RecursionError:
         wrong = "it is nested too deeply"
-    if wrong is not None:
-        hint = "open only files that you, or somebody whom you trust, wrote with hpo export"
-        raise UsageError(where, f"is no .pt2 file of hpo's: {wrong}", hint)
+    except _DAMAGED:
+        wrong = "what stands in it cannot be read"
+    hint = "open only files that you, or somebody whom you trust, wrote with hpo export"
+    raise UsageError(where, f"is no .pt2 file of hpo's: {wrong}", hint)
+
+
+def _written_anew(archive: zipfile.ZipFile) -> io.BytesIO:
+    """Return an archive of the same entries, which every reader understands alike."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as new:
+        for name in archive.namelist():
+            new.writestr(name, archive.read(name))
+    out.seek(0)
+    return out
 
 
 def _foreign(archive: zipfile.ZipFile) -> Iterator[str]:
     """Yield what has no place in the archive."""
+    if len(set(archive.namelist())) < len(archive.namelist()):
+        yield "an entry stands in it twice"
     for entry in archive.infolist():
         if not _FILES.fullmatch(entry.filename):
             yield f"it holds {entry.filename[:80]!r}"
         is_example = entry.filename.endswith("/model.pt")
+        if entry.compress_type != zipfile.ZIP_STORED:
+            yield f"{entry.filename[:80]!r} is compressed"
         if is_example and entry.file_size:
             yield "it holds example rows, which are stored as objects"
         if entry.filename.endswith(".json") and entry.file_size > _LARGEST_JSON:

@@ -20,9 +20,8 @@ from lightning_modules.data.target import NumberTarget
 from lightning_modules.durable import file_sha256
 from lightning_modules.module import SupervisedModule
 from lightning_modules.restore import outputs_of, restore_folder
+from lightning_modules.running import BEST_CHECKPOINT
 from lightning_modules.train import steady_threads
-
-CHECKPOINT = "best.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +95,12 @@ def prepared(fitted: Fitted, raw: Raw) -> Array:
 
 def _folder_of(file: Path) -> Path:
     """Return the run's folder that a ``best_config.json`` names, its checkpoint compared."""
+    if file.is_file() and file.suffix.lower() != ".json":
+        hint = "name a study, the folder of a run, a .json record of ours, an .onnx or .pt2 file"
+        raise UsageError(str(file), "is no model", hint)
     best = read_record(file, BestConfig)
     folder = (file.parent / best.checkpoint["path"]).parent
-    checkpoint = folder / CHECKPOINT
+    checkpoint = folder / BEST_CHECKPOINT
     if not checkpoint.is_file():
         raise UsageError(str(checkpoint), "no such checkpoint", "train it with hpo train")
     if file_sha256(checkpoint) != best.checkpoint["sha256"]:

@@ -5,6 +5,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 import numpy as np
@@ -120,21 +121,32 @@ def write_predictions(
     if not isinstance(to, Path):
         write_csv(chain([next(tables)], tables), to)
         return n_rows[0]
+    _check_place(to, source)
+    tables = chain([next(tables)], tables)
+    try:
+        with renamed(to, sync=False) if _is_replaced(to) else nullcontext(to) as path:
+            _write(tables, path, str(to))
+    except OSError as error:
+        raise UsageError(str(to), f"cannot be written: {error.strerror or error}") from None
+    return n_rows[0]
+
+
+def _check_place(to: Path, source: Path) -> None:
+    """Refuse a file that cannot be written, before anything is computed."""
     suffix = to.suffix.lower()
     if suffix not in SUFFIXES:
         hint = f"such as predictions.csv; known: {', '.join(filter(None, SUFFIXES))}"
         raise UsageError(str(to), f"predictions are not written as {suffix}", hint)
     if to.exists() and source.exists() and to.samefile(source):
         raise UsageError(str(to), "is the input", "name another file for the predictions")
-    try:
-        with renamed(to, sync=False) if _is_replaced(to) else nullcontext(to) as path:
-            _write(tables, path, suffix, str(to))
-    except OSError as error:
-        raise UsageError(str(to), f"cannot be written: {error.strerror}") from None
-    return n_rows[0]
+    if to.is_dir():
+        raise UsageError(str(to), "is a folder", "name a file in it")
+    if not to.parent.is_dir():
+        raise UsageError(str(to), "its folder does not exist", f"mkdir -p {quote(str(to.parent))}")
 
 
-def _write(tables: Iterator[Columns], path: Path, suffix: str, where: str) -> None:
+def _write(tables: Iterator[Columns], path: Path, where: str) -> None:
+    suffix = Path(where).suffix.lower()
     if suffix in _PARQUET:
         write_parquet(tables, path, where)
         return

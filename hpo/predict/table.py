@@ -1,6 +1,6 @@
 """Predictions as a table: which columns there are, and what stands in them; no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ def column_names(answers: Answers, *, probabilities: bool) -> list[str]:
 def columns_of(outputs: Floats, answers: Answers, *, probabilities: bool) -> dict[str, Column]:
     """Return what stands in the columns, ``(rows,)`` each.
 
+    Where the network computes no number, of values far beyond those of training, nothing is said.
+
     Args:
         outputs: probabilities or numbers, as `Predictor.outputs` gives them.
         answers: of the model.
@@ -39,12 +41,20 @@ def columns_of(outputs: Floats, answers: Answers, *, probabilities: bool) -> dic
     shown: list[Column] = list(outputs.reshape(len(outputs), -1).T)
     chosen = shown
     if answers.kind == "multilabel":
-        chosen = list((outputs > 0.5).astype(np.int64).T)
+        chosen = [_labels(shares) for shares in outputs.T]
     elif answers.kind not in NUMBERS:
         classes = pd.Index(answers.classes or [], dtype=object)
-        chosen = [pd.Categorical.from_codes(outputs.argmax(axis=1), categories=classes)]
+        codes = np.where(np.isnan(outputs).any(axis=1), -1, outputs.argmax(axis=1))
+        chosen = [pd.Categorical.from_codes(codes, categories=classes)]
     values = [*chosen, *(shown if probabilities else [])]
     return dict(zip(names, values, strict=True))
+
+
+def _labels(shares: Floats) -> Column:
+    """Return 1 where a label is given, 0 where it is not, ``(rows,)``."""
+    given = (shares > 0.5).astype(np.int64)
+    unknown = np.isnan(shares)
+    return pd.Series(given, dtype="Int64").mask(unknown) if unknown.any() else given
 
 
 def steps_of(outputs: Floats) -> dict[str, Column]:
@@ -61,7 +71,16 @@ def texts_in(column: Column) -> list[str]:
         return texts
     if isinstance(column, np.ndarray) and column.dtype.kind in "fiu":
         return number_texts(column)
+    if isinstance(column, pd.Series) and isinstance(column.dtype, pd.ArrowDtype):
+        column = column.astype(object).map(_hashable, na_action="ignore")
     return ["" if text is None else text for text in texts_of(column)]
+
+
+def _hashable(value: object) -> object:
+    """Return a value of a column, of lists and the like as text."""
+    if isinstance(value, np.ndarray):
+        return str(value.tolist())
+    return value if isinstance(value, Hashable) else str(value)
 
 
 def number_texts(values: Array) -> list[str]:

@@ -90,12 +90,14 @@ def _cells(column: Column) -> list[str]:
 
 
 def _json_values(column: Column) -> list[str]:
+    if isinstance(column, pd.Categorical):
+        known = [json.dumps(str(one), ensure_ascii=False) for one in column.categories]
+        names = np.array([*known, "null"], dtype=object)
+        cells: list[str] = names[column.codes].tolist()
+        return cells
     texts = texts_in(column)
     if _is_number(column):
         return [text if text[-1].isdigit() else "null" for text in texts]
-    if isinstance(column, pd.Categorical):
-        known = {text: json.dumps(text, ensure_ascii=False) for text in set(texts)}
-        return [known[text] for text in texts]
     missing = np.asarray(pd.isna(pd.Series(column))).tolist()
     if isinstance(column, pd.Series) and column.dtype.kind in "bfiu":
         return [

@@ -22,6 +22,7 @@ from lightning_modules.data.cache import without_augment
 from lightning_modules.metrics import compute
 from lightning_modules.module import loss_numbers
 from lightning_modules.restore import Scored, score
+from lightning_modules.running import BEST_CHECKPOINT
 from lightning_modules.seeds import derive
 from lightning_modules.task import METRICS, NUMBERS
 
@@ -82,7 +83,7 @@ def _split_of(config: RunConfig, last: Split | None) -> Split:
 
 
 def _score(run: Run, data: RunData, sha256: str) -> Scored:
-    checkpoint = run.folder / "best.ckpt"
+    checkpoint = run.folder / BEST_CHECKPOINT
     check_file(checkpoint, sha256)
     found = score(run.config, checkpoint, split="test", data=data)
     if run.config.objective.metric not in found.metrics:

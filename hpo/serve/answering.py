@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from hpo.predict.predictor import Floats
+from hpo.serve.json_line import json_line
 from hpo.ship.manifest import Manifest
 from lightning_modules.cells import CsvWriter, safe_cell
 from lightning_modules.data.frames import Array
@@ -22,7 +22,7 @@ _HALF = 0.5
 def as_json(manifest: Manifest, sha256: str, outputs: Floats) -> bytes:
     """Return predictions as JSON: one object for each row."""
     said = {"model": sha256, "predictions": predictions(manifest, outputs)}
-    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+    return json_line(said)
 
 
 def predictions(manifest: Manifest, outputs: Floats) -> list[dict[str, Any]]:

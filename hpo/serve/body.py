@@ -14,6 +14,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _GZIP = 31
 """What zlib calls gzip with its head."""
+_MOST_DIGITS = 19
+"""Of a length: with so many it is too large already."""
 _LINGER_S, _LINGER_BYTES = 1.0, 256_000_000
 
 
@@ -37,25 +39,25 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], *, most: int)
     if encoding not in (b"", b"identity", b"gzip"):
         what = f"is {encoding.decode('latin-1')!r}"
         raise Refused(415, "body", where="content-encoding", what=what, hint="gzip, or none")
-    length = headers.get(b"content-length", b"")
-    if length.isdigit() and int(length) > most:
+    if (told_length(headers) or 0) > most:
         raise _too_large(most)
-    unpack = zlib.decompressobj(_GZIP) if encoding == b"gzip" else None
+    unpack = _Gzip() if encoding == b"gzip" else None
     parts: list[bytes] = []
-    size, more = 0, True
+    size, n_packed, more = 0, 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise GoneError
         part: bytes = message.get("body", b"")
         more = message.get("more_body", False)
+        n_packed += len(part)
         if unpack is not None:
-            part = _unpacked(unpack, part, most - size)
+            part = unpack.more(part, most - size)
         size += len(part)
-        if size > most:
+        if max(size, n_packed) > most:
             raise _too_large(most)
         parts.append(part)
-    if unpack is not None and not unpack.eof:
+    if unpack is not None and not unpack.is_whole:
         raise Refused(400, "body", where="body", what="is no whole gzip stream")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -75,11 +77,46 @@ async def linger(receive: Receive) -> None:
                     return
 
 
-def _unpacked(unpack: "zlib._Decompress", part: bytes, room: int) -> bytes:
-    try:
-        return unpack.decompress(part, room + 1)
-    except zlib.error as error:
-        raise Refused(400, "body", where="body", what=f"is no gzip: {error}") from None
+def told_length(headers: dict[bytes, bytes]) -> int | None:
+    """Return how long a body is said to be, None where nothing is said.
+
+    >>> told_length({b"content-length": b"007"}), told_length({})
+    (7, None)
+    """
+    digits = headers.get(b"content-length", b"")
+    if not digits.isdigit():
+        return None
+    return int(digits.lstrip(b"0")[:_MOST_DIGITS] or b"0")
+
+
+class _Gzip:
+    """Unpacks a gzip stream: a member, or several one behind the other."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last member has come to its end."""
+        return self._member.eof
+
+    def more(self, part: bytes, room: int) -> bytes:
+        """Return what a part holds, and not much more than there is room for.
+
+        Raises:
+            Refused: if it is no gzip.
+        """
+        found: list[bytes] = []
+        try:
+            while part and room >= 0:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(_GZIP)
+                found.append(self._member.decompress(part, room + 1))
+                room -= len(found[-1])
+                part = self._member.unused_data
+        except zlib.error as error:
+            raise Refused(400, "body", where="body", what=f"is no gzip: {error}") from None
+        return b"".join(found)
 
 
 def _too_large(most: int) -> Refused:

@@ -30,7 +30,9 @@ class Field:
     """Most rows lie between it and ``high``."""
     high: float | None = None
     categories: tuple[str, ...] = ()
-    """Those that training saw; others may be given."""
+    """Those that training saw, `MOST_CATEGORIES` at most; others may be given."""
+    n_categories: int = 0
+    """How many training saw."""
     example: str = ""
     """How a date is written."""
 
@@ -123,8 +125,13 @@ def _field(column: Column, watched: dict[str, Shares]) -> Field:
     if isinstance(column, NumericColumn):
         return _number(column.name, column.fill, watched.get(column.name))
     if isinstance(column, CategoryColumn):
-        shown = tuple(column.categories[:MOST_CATEGORIES])
-        return Field(name=column.name, kind="category", typical=column.fill, categories=shown)
+        return Field(
+            name=column.name,
+            kind="category",
+            typical=column.fill,
+            categories=tuple(column.categories[:MOST_CATEGORIES]),
+            n_categories=len(column.categories),
+        )
     return Field(name=column.name, kind="date", typical=None, example=_ORDERS[column.order])
 
 

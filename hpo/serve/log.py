@@ -4,7 +4,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 
-import orjson
+from hpo.serve.json_line import json_line
 
 _EVERY_S = 0.1
 Value = str | int | float | None
@@ -42,4 +42,4 @@ class Log:
 
 def _line(values: dict[str, Value]) -> bytes:
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return orjson.dumps({"time": time, **values}, option=orjson.OPT_APPEND_NEWLINE)
+    return json_line({"time": time, **values})

@@ -1,6 +1,7 @@
 """An array in NumPy's own format: a short head, then the numbers as they are in memory."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -12,6 +13,9 @@ from hpo.serve.refusal import Refused
 from lightning_modules.data.frames import Array
 
 _LONGEST_HEAD = 4096
+_MOST_AXES = 8
+_WIDEST = 8
+"""Bytes of a number; those of more are not the same on every machine."""
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -40,11 +44,11 @@ def array_in(body: bytes, *, most_rows: int) -> Array:
     start = _head_size(body)
     try:
         head = _head_of(body[:start])
-    except (ValueError, KeyError, SyntaxError, TypeError):
+    except Exception:  # noqa: BLE001  (NumPy reads it as Python, which fails in many ways)
         hint = "numpy.save writes them"
         raise Refused(400, "values", where="body", what="is no .npy file", hint=hint) from None
     shape, dtype = head.shape, head.dtype
-    if dtype.kind not in "biuf" or dtype.hasobject:
+    if dtype.kind not in "biuf" or dtype.itemsize > _WIDEST or dtype.hasobject:
         what, hint = f"holds {dtype}", "numbers are taken"
         raise Refused(422, "values", where="body", what=what, hint=hint)
     if not shape or min(shape) < 1:
@@ -73,9 +77,12 @@ def _head_of(head: bytes) -> _Head:
     """Return what a head says; callers send few different ones, and to read one takes a while.
 
     Raises:
-        ValueError, KeyError, SyntaxError, TypeError: if it is none.
+        Exception: of many kinds, if it is none.
     """
     stream = io.BytesIO(head)
     read = _READERS[np.lib.format.read_magic(stream)]
-    shape, is_fortran, dtype = read(stream, max_header_size=_LONGEST_HEAD)
+    with warnings.catch_warnings(action="ignore"):  # of files that Python 2 wrote
+        shape, is_fortran, dtype = read(stream, max_header_size=_LONGEST_HEAD)
+    if len(shape) > _MOST_AXES or any(type(size) is not int for size in shape):
+        raise ValueError("no array of rows has such a shape")
     return _Head(shape=shape, is_fortran=is_fortran, dtype=dtype)

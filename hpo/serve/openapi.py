@@ -36,6 +36,29 @@ ERROR: Schema = {
 }
 
 
+_SAID: Schema = {"application/json": {"schema": {"type": "object"}}}
+STATES: Schema = {
+    "/health": {
+        "get": {
+            "summary": "Is it alive?",
+            "operationId": "health",
+            "responses": {"200": {"description": "It is", "content": _SAID}},
+        }
+    },
+    "/ready": {
+        "get": {
+            "summary": "Does it answer?",
+            "operationId": "ready",
+            "responses": {
+                "200": {"description": "It does", "content": _SAID},
+                "503": {"description": "It is beginning, or ending", "content": _SAID},
+            },
+        }
+    },
+}
+"""What is asked with HEAD too, which FastAPI describes under one name, though names stand once."""
+
+
 def predict_path(manifest: Manifest) -> Schema:
     """Return the description of ``/predict``."""
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}

@@ -9,13 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hpo.predict.onnx_file import inputs_of
 from hpo.serve.describing import Field, fields_of, rows_of
 from hpo.serve.model import Model
-from hpo.serve.reading import files_of
+from hpo.serve.options import Limits
+from hpo.serve.reading import IMAGES, files_of
 from hpo.ship.manifest import Manifest, Scored
 from hpo.words import arrow, number
 from lightning_modules.data.image_preparation import ImagePreparation
 
-_LIST = 50
-"""Categories that a list offers; with more a person types."""
 _FEW = 4
 """Classes that are named at the top of the page."""
 _DRAWN = 64
@@ -23,7 +22,7 @@ _DRAWN = 64
 _SPLITS = {"test": "test rows", "validation": "validation rows", "out of fold": "rows, out of fold"}
 
 
-def page_of(model: Model) -> str:
+def page_of(model: Model, limits: Limits) -> str:
     """Return the page of a model, as HTML."""
     manifest = model.manifest
     rows = rows_of(manifest)
@@ -39,14 +38,13 @@ def page_of(model: Model) -> str:
             fields=fields,
             scores=[_score_words(score) for score in manifest.scores],
             predicted=_predicted(manifest),
-            settings=_settings(manifest, rows, fields),
+            settings=_settings(manifest, rows, fields, limits),
             example=_example(rows, fields),
-            most_listed=_LIST,
         )
     )
 
 
-def _settings(manifest: Manifest, rows: dict[str, Any], fields: list[Field]) -> str:
+def _settings(manifest: Manifest, rows: dict[str, Any], fields: list[Field], limits: Limits) -> str:
     """Return what the page's script must know, as JSON that is no script."""
     found: dict[str, Any] = {"kind": rows["kind"], "columns": [field.name for field in fields]}
     if rows["kind"] == "image":
@@ -57,6 +55,8 @@ def _settings(manifest: Manifest, rows: dict[str, Any], fields: list[Field]) -> 
             "width": width,
             "white": white_of(manifest),
             "drawn": channels == 1 and max(height, width) <= _DRAWN,
+            "files": list(IMAGES) if rows["files"] else [],
+            "bytes": limits.body_bytes,
         }
     if rows["kind"] == "sequence":
         found["channels"] = rows["channels"]

@@ -1,5 +1,6 @@
 """One process that serves, or several on one port, of which one that died is replaced."""
 
+import json
 import os
 import signal
 import socket
@@ -22,6 +23,11 @@ _MOST_QUICK = 5
 """Deaths of workers soon after their start, one after the other: then there is no point."""
 _PAUSE_S = 1.0
 _LOOK_S = 0.2
+_READY = "ready"
+_LONGEST = 1000
+"""Characters of what a worker says of a mistake: a pipe takes so many at once."""
+_ARE_SHARED = hasattr(socket, "SO_REUSEPORT") and sys.platform == "linux"
+"""Whether the system shares connections out among sockets of one port."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -59,7 +65,7 @@ def listening(host: str, port: int, n_workers: int) -> list[socket.socket]:
         EnvironmentFault: if the port is taken, or the address is none of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    shared = n_workers > 1 and hasattr(socket, "SO_REUSEPORT") and sys.platform == "linux"
+    shared = n_workers > 1 and _ARE_SHARED
     sockets: list[socket.socket] = []
     try:
         with _bound(family, host, port, shared=False) as first:  # nobody else may listen there
@@ -68,6 +74,7 @@ def listening(host: str, port: int, n_workers: int) -> list[socket.socket]:
             is_new = shared or not sockets
             again = _bound(family, host, port, shared=shared) if is_new else sockets[0].dup()
             sockets.append(again)
+            again.listen(_BACKLOG)  # before the model is loaded: two could wait on a port till then
     except socket.gaierror:
         raise EnvironmentFault("--host", f"{host!r} is no address of this machine") from None
     except OSError as error:
@@ -103,6 +110,16 @@ def _bound(family: socket.AddressFamily, host: str, port: int, *, shared: bool) 
     return bound
 
 
+def _another(sockets: list[socket.socket]) -> socket.socket:
+    """Return one more socket of the port of those that are open."""
+    known = next(one for one in sockets if one.fileno() >= 0)
+    if not _ARE_SHARED:
+        return known.dup()
+    again = _bound(known.family, *known.getsockname()[:2], shared=True)
+    again.listen(_BACKLOG)
+    return again
+
+
 class _Workers:
     """The processes that serve, seen from the one that began them.
 
@@ -117,6 +134,7 @@ class _Workers:
         self._began: dict[int, float] = {}
         self._ending: int | None = None
         self._said: int = -1
+        self._is_started = False
 
     def run(self, say_ready: Callable[[], None]) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -144,6 +162,8 @@ class _Workers:
         try:
             if self._ending is not None:
                 return
+            if self._sockets[slot].fileno() < 0:
+                self._sockets[slot] = _another(self._sockets)
             pid = os.fork()
             if pid:
                 self._pids[pid] = slot
@@ -161,7 +181,10 @@ class _Workers:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             code = self._work(slot)
         except HpoError as error:
-            self._tell(f"{error.exit_code} {error}")
+            if self._is_started:
+                self._log.event("worker cannot begin", error=str(error))
+            else:
+                self._tell(_told(error))
             code = error.exit_code
         except Exception as error:  # noqa: BLE001  (the last border of this process)
             self._log.event("bug", error=type(error).__name__, what=str(error))
@@ -178,47 +201,69 @@ class _Workers:
         seat = Seat(
             listening=self._sockets[slot], tally=self._tally, slot=slot, parent=os.getppid()
         )
-        return run_worker(self._options, seat, lambda: self._tell("ready"))
+        return run_worker(self._options, seat, lambda: self._tell(_READY))
 
-    def _tell(self, word: str) -> None:
+    def _tell(self, line: str) -> None:
         """Say to the process that began this one how it goes."""
-        os.write(self._said, (word.replace("\n", " ")[:2000] + "\n").encode())
+        os.write(self._said, f"{line}\n".encode())
 
     def _wait_until_ready(self, ours: int) -> HpoError | None:
         """Return the mistake that kept a worker from starting."""
+        broken = EnvironmentFault("serve", "a worker ended before it was ready")
         said = b""
-        while said.count(b"ready\n") < self._options.workers:
+        while said.count(f"{_READY}\n".encode()) < self._options.workers:
             if select([ours], [], [], _LOOK_S)[0]:
                 said += os.read(ours, 4096)
                 continue
-            wrong = said.replace(b"ready\n", b"").decode("utf-8", "replace").strip()
+            wrong = [line for line in said.decode().splitlines() if line != _READY]
+            if wrong or self._ending is not None:
+                return _error_of(wrong[0]) if wrong else broken
             pid, _ = os.waitpid(-1, os.WNOHANG)
-            self._pids.pop(pid, None)
-            if wrong or pid or self._ending is not None:
-                return _error_of(wrong)
+            if pid:
+                del self._pids[pid]
+                return broken
+        self._is_started = True
         return None
 
     def _replace_dead(self) -> None:
         """Begin a new worker for each that dies, until a signal ends all."""
         n_quick = 0
         while self._pids:
-            pid, status = os.wait()
-            slot = self._pids.pop(pid, None)
-            if slot is None or self._ending is not None:
+            dead = self._dead()
+            if self._ending is not None:
                 continue
-            code = os.waitstatus_to_exitcode(status)
-            self._tally.parts[slot].begin()
-            self._log.event("worker died", pid=pid, code=code)
-            is_quick = time.monotonic() - self._began.pop(pid) < _QUICK_S
-            n_quick = n_quick + 1 if is_quick else 0
-            if n_quick > _MOST_QUICK:
+            now, steady = time.monotonic(), self._has_steady()
+            quick = [slot for pid, slot in dead if now - self._began.pop(pid) < _QUICK_S]
+            n_quick = n_quick + 1 if quick else 0
+            if n_quick > _MOST_QUICK and not steady:
                 self._send(signal.SIGTERM)
                 self._wait_for_all()
                 raise EnvironmentFault("serve", "workers die as soon as they begin", "see the log")
-            if is_quick:
-                time.sleep(_PAUSE_S)
-            if self._ending is None:
+            if n_quick > 1 and steady:  # the others take its callers: there is nobody to wait for
+                for slot in quick:
+                    self._sockets[slot].close()
+            if quick:
+                time.sleep(min(n_quick, _MOST_QUICK) * _PAUSE_S)
+            for _, slot in dead:
                 self._begin(slot)
+
+    def _dead(self) -> list[tuple[int, int]]:
+        """Return workers that died, as process and slot, and wait for one if none has."""
+        found: list[tuple[int, int]] = []
+        pid, status = os.wait()
+        while pid:
+            slot = self._pids.pop(pid, None)
+            if slot is not None and self._ending is None:
+                found.append((pid, slot))
+                self._tally.parts[slot].begin()
+                code = os.waitstatus_to_exitcode(status)
+                self._log.event("worker died", pid=pid, code=code)
+            pid, status = os.waitpid(-1, os.WNOHANG) if self._pids else (0, 0)
+        return found
+
+    def _has_steady(self) -> bool:
+        """Say whether a worker runs that did not begin just now."""
+        return any(time.monotonic() - self._began[pid] >= _QUICK_S for pid in self._pids)
 
     def _wait_for_all(self) -> None:
         while self._pids:
@@ -235,9 +280,15 @@ class _Workers:
                 os.kill(pid, number)
 
 
+def _told(error: HpoError) -> str:
+    """Return an error as a line that another process reads."""
+    words = [text[:_LONGEST] for text in (error.where, error.what, error.hint)]
+    return json.dumps([error.exit_code, *words])
+
+
 def _error_of(line: str) -> HpoError:
-    """Return what a worker said, as the error that it was."""
-    code, _, text = line.partition(" ")
-    error = EnvironmentFault("serve", text or "a worker ended before it was ready")
-    error.exit_code = int(code) if code.isdigit() else error.exit_code
+    """Return the error that a worker told."""
+    code, where, what, hint = json.loads(line)
+    error = HpoError(where, what, hint)
+    error.exit_code = code
     return error

@@ -1,36 +1,38 @@
 """The rows of a request as the inputs of a model: JSON, CSV, arrays of NumPy, image files."""
 
-import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
+from math import prod
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hpo.errors import DataError
 from hpo.predict.header import check_columns, text_column
 from hpo.predict.onnx_file import inputs_of
 from hpo.predict.predictor import Raw
 from hpo.predict.typed import typed_array, typed_frame, typed_json, typed_lists
+from hpo.serve.csv_body import csv_in
 from hpo.serve.json_body import kind_of, rows_in
 from hpo.serve.npy_body import array_in
 from hpo.serve.refusal import Refused, refused_values
 from hpo.ship.feeds import feeds_of
 from hpo.ship.manifest import Manifest
 from lightning_modules.data.columns import CategoryColumn
-from lightning_modules.data.config import HuggingFaceConfig, ImageConfig
-from lightning_modules.data.csv_form import DELIMITERS
+from lightning_modules.data.config import HuggingFaceConfig, ImageConfig, TableConfig
 from lightning_modules.data.decoding import decode
 from lightning_modules.data.frames import Array
 from lightning_modules.settings import Settings
 
 _TYPES = {"application/json": "json", "text/csv": "csv", "application/x-npy": "npy"}
-_IMAGES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
+IMAGES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
+"""Types of image files."""
 _NUMBERS = frozenset({int, float, type(None)})
 _TEXTS = frozenset({str, type(None)})
+_WIDE = 1000
+"""Columns that a header may have beyond twice those that are known."""
 _TRUTHS = frozenset({"True", "False"})
 
 
@@ -51,6 +53,7 @@ class Reading:
         self.files = files_of(self._inputs.data)
         """How image files are read, None where the model is of something else."""
         self._quick = _Quick.of(manifest)
+        self._n_known = _n_columns(manifest)
         self._brackets = 64 + (most_rows + 1) * _brackets_of_row(manifest)
 
     def feeds(self, body: bytes, content_type: str, charset: str) -> dict[str, Array]:
@@ -78,7 +81,7 @@ class Reading:
                 if quick is not None:
                     return quick
                 raw = typed_array(self._inputs, array, "rows")
-            elif content_type in _IMAGES and self.files is not None:
+            elif content_type in IMAGES and self.files is not None:
                 raw, _ = decode([lambda: io.BytesIO(body)], ["body"], self.files)
             else:
                 raise self._unknown(content_type)
@@ -104,6 +107,7 @@ class Reading:
         """Return rows by the way that all readers share: it knows every type, and every error."""
         names = list(rows[0]) if type(rows[0]) is dict else []
         if type(rows[0]) is dict:
+            self._check_width(names, "rows[0]")
             check_columns(self._inputs, names, "rows[0]")
         for i, row in enumerate(rows):
             if type(row) is not dict:
@@ -111,6 +115,7 @@ class Reading:
                 what = f"is {kind_of(row)}"
                 raise Refused(422, "values", where=f"rows[{i}]", what=what, hint=hint)
             if row.keys() != rows[0].keys():
+                self._check_width(row, f"rows[{i}]")
                 check_columns(self._inputs, list(row), f"rows[{i}]")
         known = [name for name in names if all(name in row for row in rows)]
         columns = {name: [row[name] for row in rows] for name in known}
@@ -119,26 +124,13 @@ class Reading:
     def _of_csv(self, body: bytes, charset: str) -> Raw:
         if self.kind == "sequence":
             raise self._unknown("text/csv")
-        try:
-            text = body.decode("utf-8-sig" if charset in ("", "utf-8") else charset)
-        except (UnicodeDecodeError, LookupError):
-            what = f"is not {charset or 'utf-8'}"
-            hint = "send UTF-8, or name the charset: text/csv; charset=gb18030"
-            raise Refused(400, "values", where="body", what=what, hint=hint) from None
-        header, delimiter, n_rows = _checked_csv(text)
-        self._check_count(n_rows)
-        check_columns(self._inputs, header, "body")
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            header=0,
-            names=header,
-            index_col=False,
-            dtype=str,
-            na_values=["?"],
-        )
+        table = csv_in(body, charset)
+        self._check_count(table.n_rows)
+        self._check_width(table.header, "body")
+        check_columns(self._inputs, table.header, "body")
+        frame = table.frame()
         if self.kind == "text":
-            frame = frame[[text_column(self._inputs, header, "body")]]
+            frame = frame[[text_column(self._inputs, table.header, "body")]]
         return typed_frame(self._inputs, frame, "rows")
 
     def _check_count(self, n_rows: int) -> None:
@@ -149,9 +141,15 @@ class Reading:
             what, hint = f"holds {n_rows:,}", f"at most {self._most:,} in one request"
             raise Refused(413, "rows", where="rows", what=what, hint=hint)
 
+    def _check_width(self, names: Collection[str], where: str) -> None:
+        """Refuse far too many columns at once: to look for the misspelt ones would take long."""
+        if len(names) > _WIDE + 2 * self._n_known:
+            what, hint = f"has {len(names):,} columns", "/metadata lists those that are expected"
+            raise Refused(422, "values", where=where, what=what, hint=hint)
+
     def _unknown(self, content_type: str) -> Refused:
         known = [name for name, form in _TYPES.items() if self._takes(form)]
-        known += [] if self.files is None else _IMAGES
+        known += [] if self.files is None else IMAGES
         what = f"is {content_type!r}" if content_type else "is missing"
         hint = f"{' or '.join(known)}"
         return Refused(415, "content_type", where="content-type", what=what, hint=hint)
@@ -256,6 +254,13 @@ def _images(rows: Sequence[Any], shape: tuple[int, ...]) -> Array | None:
     return pixels if np.isfinite(pixels).all() else None
 
 
+def _n_columns(manifest: Manifest) -> int:
+    """Return how many columns a table of rows may have, those included that are not looked at."""
+    data = inputs_of(manifest).data
+    ignored = len(data.ignore) if isinstance(data, TableConfig) else 0
+    return ignored + sum(len(spec.columns or ()) or prod(spec.shape) for spec in manifest.inputs)
+
+
 def _brackets_of_row(manifest: Manifest) -> int:
     """Return how many lists and objects a row of JSON has at most."""
     preparation, shape = manifest.fitted.preparation, manifest.inputs[0].shape
@@ -264,30 +269,3 @@ def _brackets_of_row(manifest: Manifest) -> int:
     if preparation.kind == "sequence":
         return 1 + 4 * shape[0]
     return 1
-
-
-def _checked_csv(text: str) -> tuple[list[str], str, int]:
-    """Return header, delimiter and number of rows of a table whose rows have all their fields."""
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header: list[str] = []
-    n_rows = 0
-    try:
-        for fields in reader:
-            if len(fields) < 2 and not any(field.strip() for field in fields):
-                continue
-            if not header:
-                header = fields
-                continue
-            n_rows += 1
-            if len(fields) != len(header):
-                what = f"has {len(fields)} fields, the header has {len(header)}"
-                where, hint = f"line {reader.line_num}", "each row has a field for each column"
-                raise Refused(422, "values", where=where, what=what, hint=hint)
-    except csv.Error as error:
-        raise Refused(400, "values", where="body", what=f"is no CSV: {error}") from None
-    if len(set(header)) < len(header):
-        twice = next(name for i, name in enumerate(header) if name in header[:i])
-        raise Refused(422, "values", where="body", what=f"column {twice!r} stands twice")
-    return header, delimiter, n_rows

@@ -2,9 +2,8 @@
 
 import re
 
-import orjson
-
 from hpo.errors import HpoError
+from hpo.serve.json_line import json_line
 
 REASONS = (
     "accept",  # no form of answer that the caller takes
@@ -23,6 +22,8 @@ REASONS = (
     "values",  # columns, types, shapes
 )
 """Why requests are refused, as the metrics count them."""
+_LONGEST = 2000
+"""Characters of a part of a refusal: what it quotes may be as long as a body."""
 _ROW = re.compile(r"\brow (\d+)\b")
 _COLUMN = re.compile(r"\bcolumn '([^']+)'")
 
@@ -54,7 +55,7 @@ class Refused(Exception):  # noqa: N818  (it is an answer, no fault of ours)
     def body(self) -> bytes:
         """Return the answer as JSON."""
         said = {"where": self.where, "what": self.what, "hint": self.hint}
-        return orjson.dumps({"error": said}, option=orjson.OPT_APPEND_NEWLINE)
+        return json_line({"error": {name: _brief(text) for name, text in said.items()}})
 
 
 def refused_values(error: HpoError) -> Refused:
@@ -69,3 +70,7 @@ def refused_values(error: HpoError) -> Refused:
         where += f"[{int(row[1]) - 1}]"
         where += f".{column[1]}" if column else ""
     return Refused(422, "values", where=where, what=error.what, hint=error.hint)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

@@ -3,9 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 
+import numpy as np
+
+from hpo.predict.predictor import Floats
 from hpo.serve.answering import CSV, JSON, as_csv, as_json
 from hpo.serve.batcher import Batcher
-from hpo.serve.body import read_body
+from hpo.serve.body import read_body, told_length
 from hpo.serve.exposition import Exposition
 from hpo.serve.front import Answer, Request
 from hpo.serve.log import Log
@@ -124,6 +127,8 @@ class Service:
         feeds = current.reading.feeds(body, content_type, charset)
         del body
         outputs = await self._batcher.run(current.model, feeds)
+        if not np.isfinite(outputs).all():
+            raise _no_answer(outputs)
         request.rows = len(outputs)
         current.watching.saw(feeds, outputs)
         manifest = current.model.manifest
@@ -135,9 +140,9 @@ class Service:
     async def _body(self, request: Request) -> bytes:
         """Return the body; of many large ones at a time some are sent away."""
         most = self.limits.body_bytes
-        length = request.headers.get(b"content-length", b"")
-        known = length.isdigit() and b"content-encoding" not in request.headers
-        size = min(int(length), most) if known else most
+        is_packed = b"content-encoding" in request.headers
+        length = None if is_packed else told_length(request.headers)
+        size = most if length is None else min(length, most)
         if self._reserved and self._reserved + size > _BODIES * most:
             what = "too many large bodies at a time"
             retry = (b"retry-after", b"1")
@@ -148,6 +153,13 @@ class Service:
             return await read_body(request.receive, request.headers, most=most)
         finally:
             self._reserved -= size
+
+
+def _no_answer(outputs: Floats) -> Refused:
+    """Return the refusal of rows that a model makes no numbers of: NaN would count as an answer."""
+    row = int((~np.isfinite(outputs)).reshape(len(outputs), -1).any(axis=1).argmax())
+    what = "the model makes no number of it: a value is too far from all that training saw"
+    return Refused(422, "values", where=f"rows[{row}]", what=what, hint="correct it")
 
 
 def _content_type(header: bytes) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from hpo.serve.describing import metadata
 from hpo.serve.front import REASON, a_bug, wrong_method
 from hpo.serve.guard import PAGE
-from hpo.serve.openapi import predict_path, schemas
+from hpo.serve.openapi import STATES, predict_path, schemas
 from hpo.serve.page import page_of
 from hpo.serve.refusal import Refused
 from hpo.serve.service import Service
@@ -33,22 +33,17 @@ def make_site(service: Service) -> FastAPI:
 
 
 def _add_states(site: FastAPI, service: Service) -> None:
-    @site.api_route("/health", methods=["GET", "HEAD"], summary="Is it alive?")
+    @site.api_route("/health", methods=["GET", "HEAD"], include_in_schema=False)
     async def health() -> dict[str, str]:
         return {"status": "alive"}
 
-    @site.api_route(
-        "/ready",
-        methods=["GET", "HEAD"],
-        summary="Does it answer?",
-        responses={503: {"description": "It is beginning, or ending"}},
-    )
+    @site.api_route("/ready", methods=["GET", "HEAD"], include_in_schema=False)
     async def ready() -> JSONResponse:
         if service.is_ready:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready"}, status_code=503)
 
-    @site.get("/metrics", summary="For Prometheus")
+    @site.get("/metrics", operation_id="metrics", summary="For Prometheus")
     async def metrics(request: Request) -> Response:
         if service.is_ready:
             service.current.watching.count()
@@ -57,7 +52,7 @@ def _add_states(site: FastAPI, service: Service) -> None:
 
 
 def _add_words(site: FastAPI, service: Service) -> None:
-    @site.get("/metadata", summary="What is served")
+    @site.get("/metadata", operation_id="metadata", summary="What is served")
     async def told() -> dict[str, Any]:
         return metadata(service.current.model, service.limits)
 
@@ -69,7 +64,8 @@ def _add_words(site: FastAPI, service: Service) -> None:
 def _add_page(site: FastAPI, service: Service) -> None:
     @site.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
-        return HTMLResponse(page_of(service.current.model), headers={_CSP: PAGE.decode()})
+        content = page_of(service.current.model, service.limits)
+        return HTMLResponse(content, headers={_CSP: PAGE.decode()})
 
     for name in ("page.js", "page.css", "icon.svg"):
         content = files("hpo.serve").joinpath("files", name).read_bytes()
@@ -92,7 +88,7 @@ def description(site: FastAPI, service: Service) -> dict[str, Any]:
         "version": service.current.model.sha256[:12],
         "description": f"Predictions of {manifest.name} ({manifest.kind}), served by hpo.",
     }
-    found["paths"] = {"/predict": predict_path(manifest), **found.get("paths", {})}
+    found["paths"] = {"/predict": predict_path(manifest), **STATES, **found.get("paths", {})}
     known = found.get("components", {})
     found["components"] = {
         **known,

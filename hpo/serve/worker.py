@@ -7,15 +7,17 @@ import resource
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, TextIO, cast
 
 import uvicorn
 
 from hpo.serve.front import Front
 from hpo.serve.guard import Guard
+from hpo.serve.heads import ShortHeads
 from hpo.serve.log import Log
 from hpo.serve.model import load_model
 from hpo.serve.options import Options
@@ -82,6 +84,7 @@ def run_worker(options: Options, seat: Seat, say_ready: Callable[[], None]) -> i
     """
     _allow_many_connections()
     log = Log(requests=options.access_log)
+    _log_warnings(log)
     seen = signature(options.model)
     model = load_model(options.model, threads=options.threads)
     service = Service(options, seat.tally, seat.tally.parts[seat.slot], log)
@@ -144,6 +147,22 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _log_warnings(log: Log) -> None:
+    """Let warnings of libraries be lines of the log, without their words: those may quote a row."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        log.event("warning", kind=category.__name__, at=f"{filename}:{lineno}")
+
+    warnings.showwarning = show
+
+
 async def _tell_started(server: uvicorn.Server, say_ready: Callable[[], None]) -> None:
     while not server.started:
         await asyncio.sleep(0.005)
@@ -188,7 +207,7 @@ def _config(options: Options, service: Service) -> uvicorn.Config:
     )
     return uvicorn.Config(
         front,
-        http="httptools",
+        http=ShortHeads,
         loop="uvloop",
         lifespan="off",
         ws="none",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from lightning_modules.packaged.agreeing import LEAST, SHARED_VOTE
 from lightning_modules.settings import Settings
 from lightning_modules.task import NUMBERS
 
@@ -16,10 +17,6 @@ ENSEMBLE = "ensemble.json"
 """The name of the record, in the folder ``ensemble`` of its study."""
 Method: TypeAlias = Literal["greedy", "mean", "weighted", "vote", "stack"]
 METHODS: tuple[Method, ...] = get_args(Method)
-LEAST = 2.0**-23
-"""Probabilities are at least this much before their logarithm is taken."""
-SHARED_VOTE = 0.5
-"""A vote of this weight is shared out as the members' mean: it decides where votes are equal."""
 Floats: TypeAlias = npt.NDArray[np.float32]
 Doubles: TypeAlias = npt.NDArray[np.float64]
 

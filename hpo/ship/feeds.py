@@ -8,15 +8,18 @@ import pandas as pd
 
 from hpo.errors import DataError
 from hpo.ship.manifest import Manifest, TensorSpec
+from lightning_modules.data.forecasting import WindowPreparation
 from lightning_modules.data.frames import Array, as_frame, plain_moments
 from lightning_modules.data.sequences import SequencePreparation, check_lengths, steps_of
+from lightning_modules.data.target import NumberTarget
 from lightning_modules.data.texts import TextPreparation
+from lightning_modules.packaged.columns import MISSING, UNKNOWN
 
 if TYPE_CHECKING:
     from hpo.predict.predictor import Raw
 
-MISSING, UNKNOWN = -1, -2
-"""The codes of text that is missing, and of text that stands in no vocabulary."""
+_EMPTY = "\0"
+"""Given for a text that is empty, which would be a missing one: such a text no vocabulary has."""
 _ONE_BY_ONE = 24
 """Columns, at most, that are taken one by one."""
 
@@ -42,11 +45,15 @@ def _numbers(manifest: Manifest, spec: TensorSpec, raw: "Raw") -> Array:
         row, place = np.unravel_index(int(infinite.argmax()), values.shape)
         what = f"column {_names(spec)[int(place)]!r} has an infinite number in row {row + 1}"
         raise DataError("data", what, "correct it, or leave it empty where it is unknown")
+    preparation, target = manifest.fitted.preparation, manifest.fitted.target
+    if isinstance(preparation, WindowPreparation) and isinstance(target, NumberTarget):
+        target.apply(values[:, 0], name=preparation.target)  # refuses what has no logarithm
     return _shaped(values, spec)
 
 
 def _texts(manifest: Manifest, spec: TensorSpec, raw: "Raw") -> Array:
     values = _stacked(spec, raw, object)
+    values[values == ""] = _EMPTY
     values[pd.isna(values)] = ""
     return _shaped(values, spec)
 

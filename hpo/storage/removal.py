@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpo.errors import EnvironmentFault
 from hpo.storage.rows import SCHEMA
 from hpo.storage.urls import redacted
-from hpo.storage.writer import cause_of, open_storage, sqlite_file
+from hpo.storage.writer import cause_of, mend_of, open_storage, sqlite_file
 
 _OF_TRIALS = (
     models.TrialParamModel,
@@ -57,7 +57,7 @@ def _with_study(url: str, study: str, act: Callable[[RDBStorage, int], None]) ->
     try:
         storage = open_storage(url)
     except _FAILURES as error:
-        raise _fault(url, error, "check --storage") from None
+        raise _fault(url, error, mend_of(url, "check --storage")) from None
     try:
         study_id = storage.get_study_id_from_name(study)
         trials = _count(storage, study_id)

@@ -37,6 +37,7 @@ from hpo.storage.urls import readable, redacted
 from lightning_modules.phases import timed
 from lightning_modules.task import Direction
 
+REPAIR = "hpo doctor --repair rebuilds it from the records"
 BUSY_TIMEOUT_S = 60
 EVERY_S = 1.0
 """How long what a trial reports may wait to be written."""
@@ -107,7 +108,7 @@ class StudyStorage:
                     load_if_exists=True,
                 )
         except FAILURES as error:
-            hint = "check --storage, or the rights of the folder"
+            hint = mend_of(url, "check --storage, or the rights of the folder")
             raise EnvironmentFault(redacted(url), cause_of(error), hint) from None
         if handle.direction != wanted:
             what = f"holds a study {study!r} that is to {handle.direction.name.lower()}"
@@ -236,7 +237,7 @@ class StudyStorage:
         """
         what = cause_of(error)
         if not passes(error):
-            hint = "see what happened to it; hpo doctor --repair rebuilds it from the records"
+            hint = f"see what happened to it; {REPAIR}"
             raise EnvironmentFault(redacted(self._url), what, hint) from error
         now = time.monotonic()
         if self._lost_at is None:
@@ -279,7 +280,7 @@ def open_storage(url: str) -> RDBStorage:
         return RDBStorage(doubled, engine_kwargs=engine)
     damage = damage_of(file)
     if damage:
-        raise OSError(f"is damaged ({damage}); hpo doctor --repair rebuilds it from the records")
+        raise OSError(f"is damaged ({damage})")
     storage = RDBStorage(doubled, engine_kwargs={"connect_args": {"timeout": BUSY_TIMEOUT_S}})
     journal = "DELETE" if _is_shared(file) else "WAL"
 
@@ -310,6 +311,12 @@ def damage_of(file: Path, *, still: bool = False) -> str | None:
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if found == ("ok",) else str(found[0]).splitlines()[0]
+
+
+def mend_of(url: str, otherwise: str) -> str:
+    """Return what mends a storage that cannot be opened: other words where it is not damaged."""
+    file = sqlite_file(url)
+    return REPAIR if file is not None and damage_of(file) is not None else otherwise
 
 
 def passes(error: Exception) -> bool:

@@ -1,13 +1,20 @@
-"""The progress of predictions on standard error: a bar in a terminal, one line at the end."""
+"""Predictions in a terminal: their progress on standard error, and how they end before the end."""
 
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
 
+import typer
 from rich.live import Live
 from rich.text import Text
 
+from hpo.errors import UsageError
 from hpo.terminal.answer import error_console, say, wants_screen
 from hpo.words import duration
 
@@ -63,3 +70,49 @@ def progress_of_rows(*, quiet: bool, to_terminal: bool) -> Iterator[Progress]:
             yield progress
     if not quiet:
         say(progress.line())
+
+
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Give standard output; when nobody reads on, as behind ``| head``, all is well.
+
+    Raises:
+        Exit: with 0 if its reader is gone.
+        UsageError: if it is closed, or cannot be written.
+    """
+    if sys.stdout is None:
+        raise UsageError("stdout", "is closed", "name a file with -o")
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_standard_output()
+        raise typer.Exit(0) from None
+    except OSError as error:
+        _leave_standard_output()
+        raise UsageError("stdout", f"cannot be written: {error.strerror}", "free space") from None
+
+
+@contextmanager
+def ended_tidily() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the process as Ctrl-C does: no half file stays."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    changed = []
+    if threading.current_thread() is threading.main_thread():
+        both = (signal.SIGTERM, signal.SIGHUP)
+        changed = [one for one in both if signal.getsignal(one) is signal.SIG_DFL]
+    for one in changed:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in changed:
+            signal.signal(one, signal.SIG_DFL)
+
+
+def _leave_standard_output() -> None:
+    """Let what is still to be written there go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

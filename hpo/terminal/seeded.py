@@ -119,7 +119,8 @@ def _optimism(optimism: Interval, scale: float, record: SeedsRecord) -> str:
     seen = number(config.search_value if config else None)
     found = _towards(optimism, record.direction)
     word = "optimistic" if found.mean >= 0 else "pessimistic"
-    return f"its search value {seen} was {_size_words(found, scale)} {word}"
+    whose = "the default's" if _default_chosen(record) else "its"
+    return f"{whose} search value {seen} was {_size_words(found, scale)} {word}"
 
 
 def _test_lines(record: SeedsRecord, opened: int | None) -> list[str]:
@@ -128,7 +129,8 @@ def _test_lines(record: SeedsRecord, opened: int | None) -> list[str]:
     if gain is None:
         return [] if opened is None else [f"{head} there is no gain to tell"]
     scale = record.worth.mean if record.worth else 1.0
-    lines = [f"{head} it {_compared(gain, scale, record.direction)}"]
+    named = "the best other config" if _default_chosen(record) else "it"
+    lines = [f"{head} {named} {_compared(gain, scale, record.direction)}"]
     if rows is not None and rows.low is not None and rows.high is not None:
         ends = sorted((rows.low, rows.high))
         text = f"  for rows never seen: {_signed(rows.mean, scale)}"

@@ -1,7 +1,6 @@
 """The verb that combines a study's best trials into one model."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,20 +21,13 @@ if TYPE_CHECKING:
     from hpo.ship.combined import EnsembleRecord
 
 
-class By(StrEnum):
-    """How members become one; see `hpo.ship.combined`."""
-
-    GREEDY = "greedy"
-    MEAN = "mean"
-    WEIGHTED = "weighted"
-    VOTE = "vote"
-    STACK = "stack"
+Method = Literal["greedy", "mean", "weighted", "vote", "stack"]
 
 
 def ensemble(
     study: StudyName,
     top: Annotated[int, typer.Option(metavar="N", help="Of the N best trials.")] = 10,
-    method: Annotated[By, typer.Option(help="How their predictions become one.")] = By.GREEDY,
+    method: Annotated[Method, typer.Option(help="How their predictions become one.")] = "greedy",
     keep: Annotated[
         bool, typer.Option("--keep", help="Let it predict even if it is not better.")
     ] = False,
@@ -46,9 +38,11 @@ def ensemble(
 ) -> None:
     """Combine a study's best trials, if together they are better than the single best."""
     from hpo.ensemble.asking import Ask
+    from hpo.local import only_data
 
-    ask = Ask(method=method.value, top=top, keep=keep)
+    ask = Ask(method=method, top=top, keep=keep)
     ask.refuse()
+    only_data(sets or ())
     folder = find_study(study, results)
     say("loading torch…")
     load_plugins(plugin)

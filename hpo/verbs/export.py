@@ -1,21 +1,15 @@
 """The verb that makes one file of a trained model."""
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from hpo.terminal.answer import answer, answer_json, say
 from hpo.verbs.options import RESULTS, DataSets, Json, Plugins, Results, load_plugins
 
-
-class Format(StrEnum):
-    """What the file is for."""
-
-    ONNX = "onnx"
-    PT2 = "pt2"
+Format = Literal["onnx", "pt2"]
 
 
 def export(
@@ -49,7 +43,7 @@ def export(
     from hpo.words import size_words
 
     wanted = Wanted(
-        form=None if form is None else form.value,
+        form=form,
         output=output,
         trial=trial,
         sets=tuple(sets or ()),

@@ -1,7 +1,7 @@
 """Verbs that use one config: train it again, measure it, predict with it."""
 
 import shlex
-import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -165,10 +165,17 @@ def predict(
         say("loading torch…")
     load_plugins(plugin)
     from hpo.predict.stream import Wanted, write_predictions
-    from hpo.terminal.predicting import progress_of_rows
+    from hpo.terminal.predicting import ended_tidily, progress_of_rows, standard_output
 
     if not model.exists() and (results / model).is_dir():
         model = results / model
-    with progress_of_rows(quiet=quiet, to_terminal=output is None) as progress:
+    elif not model.exists() and not model.suffix and len(model.parts) == 1:
+        model = find_study(str(model), results).path
+    place = standard_output() if output is None else nullcontext(output)
+    with (
+        ended_tidily(),
+        place as to,
+        progress_of_rows(quiet=quiet, to_terminal=output is None) as progress,
+    ):
         wanted = Wanted(probabilities=probabilities, keep=keep or (), told=progress.told)
-        write_predictions(model, Path(source), output or sys.stdout, wanted)
+        write_predictions(model, Path(source), to, wanted)

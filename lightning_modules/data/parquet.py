@@ -1,10 +1,11 @@
 """Parquet files, of which single columns are read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -36,8 +37,13 @@ class ParquetTable:
             frame = pd.read_parquet(self.path, engine="pyarrow", columns=names)
         return frame.set_axis(names, axis=1).reset_index(drop=True)
 
-    def frames(self, names: list[str], *, n_rows: int) -> Iterator[pd.DataFrame]:
+    def frames(
+        self, names: list[str], *, n_rows: int, exact: Sequence[str] = ()
+    ) -> Iterator[tuple[pd.DataFrame, dict[str, "pd.Series[Any]"]]]:
         """Yield some columns, at most ``n_rows`` rows at a time, in their order.
+
+        Beside them come the ``exact`` columns, with the types of the file: whole numbers among
+        which one is missing stay whole.
 
         Raises:
             DataError: if they cannot be read.
@@ -47,12 +53,19 @@ class ParquetTable:
         with _reading(self.path, self.where):
             source = ds.dataset(self.path, format="parquet")
             reading = source.to_batches(
-                columns=names, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
+                columns=list(dict.fromkeys([*names, *exact])),
+                batch_size=n_rows,
+                batch_readahead=2,
+                fragment_readahead=1,
             )
             for batch in reading:
                 if batch.num_rows:
-                    frame: pd.DataFrame = batch.to_pandas()
-                    yield frame[names].reset_index(drop=True)
+                    frame: pd.DataFrame = batch.select(names).to_pandas()
+                    kept = {
+                        name: pd.Series(pd.arrays.ArrowExtensionArray(batch.column(name)))
+                        for name in exact
+                    }
+                    yield frame[names].reset_index(drop=True), kept
 
 
 def open_parquet(path: Path, *, where: str) -> ParquetTable:

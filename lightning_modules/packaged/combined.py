@@ -5,14 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.packaged.agreeing import LEAST, SHARED_VOTE
 from lightning_modules.packaged.numbers import doubles
 from lightning_modules.packaged.packaged import Packaged
 from lightning_modules.task import NUMBERS
-
-LEAST = 2.0**-23
-"""Probabilities are at least this much before their logarithm is taken."""
-SHARED_VOTE = 0.5
-"""A vote of this weight is shared out as the members' mean: it decides where votes are equal."""
 
 
 class Combined(nn.Module):

@@ -1,4 +1,4 @@
-"""Every command of the tutorials and how-to pages does what it says, with few rows and trials."""
+"""Every command of tutorials, how-to pages and explanations does what it says, with few rows."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from hpo.spec import check_document
 from tests.docs.typist import ROOT, Typist, blocks_of, commands_of
 
 TUTORIALS = sorted(ROOT.glob("docs/tutorials/*.md"))
-PAGES = [*TUTORIALS, *sorted(ROOT.glob("docs/how-to/*.md"))]
+OTHERS = [*ROOT.glob("docs/how-to/*.md"), *ROOT.glob("docs/explanations/*.md")]
+PAGES = [*TUTORIALS, *sorted(OTHERS)]
 TYPED = [page for page in PAGES if commands_of(page)]
 
 

@@ -69,7 +69,7 @@ def test_links_are_moved_with_their_pages() -> None:
 
 
 @pytest.mark.slow
-def test_a_browser_asks_nobody_else(site: Path) -> None:
+def test_a_browser_asks_nobody_else_and_copies_commands_alone(site: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -79,16 +79,20 @@ def test_a_browser_asks_nobody_else(site: Path) -> None:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
+        allowed = ["clipboard-read", "clipboard-write"]
+        page = browser.new_context(permissions=allowed).new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         for name in ("index", "reference/study", "tutorials/table"):
             page.goto(f"{address}/{name}.html", wait_until="networkidle")
             assert page.locator("h1").first.is_visible()
+        page.locator("button[data-md-type=copy]").first.click()
+        copied = str(page.evaluate("navigator.clipboard.readText()")).split("\n")
         browser.close()
         server.shutdown()
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert len(asked) > 5
+    assert [line.split()[0] for line in copied if line] == ["python", "hpo"]
 
 
 class _Quiet(SimpleHTTPRequestHandler):

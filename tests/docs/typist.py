@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[2]
 SERVED = "http://127.0.0.1:8000"
 FEWER = {
     "museum.yaml": ["--set", "model=mlp", "--set", "task.window=14"],
-    "strokes.yaml": ["--set", "data.prepare.length=12"],
 }
 """What is decided of a study that a page searches, for the time it takes."""
 QUICK = ["--workers", "0", "--plain", "--set", "trainer.max_epochs=1"]
@@ -114,10 +113,22 @@ class Typist:
             with self.programs.start(*words[2:], folder=self.folder, code=words[1]) as process:
                 assert process.wait() == 0, process.err
                 return process.out
+        if (self.folder / words[0]).is_file() and not words[0].startswith("examples/"):
+            return self.own(words[0])
         few = ["--rows", "150"] if words[0].endswith("make.py") and "--rows" not in words else []
         if "signs" in words:
             few = ["--rows", "16"]
         return self.program(*words, *few)
+
+    def own(self, file: str) -> str:
+        """Run a program that the page shows, in a process of its own."""
+        code = (
+            f"import runpy, sys; sys.path[:0] = ['.']; runpy.run_path({file!r}, None, '__main__')"
+        )
+        started = self.programs.start(folder=self.folder, code=code)
+        with started as process:
+            assert process.wait() == 0, process.err
+            return process.out
 
     def serve(self, words: list[str]) -> None:
         """Start a service in a process of its own, on a free port, and wait until it is ready."""

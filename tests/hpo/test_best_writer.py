@@ -237,6 +237,8 @@ def test_trials_that_the_split_cannot_tell_apart_are_named(
     note = writer.describe(near[0], near, time_s=1).study["rank_note"]
     expected = "trials 1, 2, 3, 4, 5 and more lie within the 95 % interval of the validation split"
     assert note == expected
+    alone = writer.describe(near[0], near[:2], time_s=1).study["rank_note"]
+    assert alone == "trial 1 lies within the 95 % interval of the validation split"
     far = [near[0], make_trial(1, 0.1), make_trial(2, 0.89, state="pruned")]
     assert writer.describe(far[0], far, time_s=1).study["rank_note"] is None
 

@@ -124,6 +124,10 @@ def test_help_is_an_answer(cli) -> None:
         assert "Usage: hpo" in said.out
 
 
+def test_the_version_is_an_answer(cli) -> None:
+    assert re.fullmatch(r"hpo \d+\.\d+\.\d+\n", cli("--version").out)
+
+
 def test_help_says_what_verbs_are_for_and_cuts_no_sentence(cli) -> None:
     said = cli("--help").out
     titles = [line[:-1] for line in said.splitlines() if line.endswith(":") and line[0] != " "]
@@ -406,6 +410,8 @@ def test_every_mistake_of_a_file_has_its_line(cli) -> None:
 
 def test_a_study_without_a_complete_trial_exits_3(cli, copied) -> None:
     copied.best_config.unlink()
+    for trial in copied.trial_folders():
+        (trial / "result.json").unlink(missing_ok=True)
     for verb in ("best", "evaluate"):
         said = cli(verb, copied.path)
         assert (said.code, said.out) == (3, "")

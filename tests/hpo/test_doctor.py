@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hpo.doctor import examine, repair
-from hpo.errors import EnvironmentFault
+from hpo.errors import EnvironmentFault, UsageError
 from hpo.layout import StudyFolder
 from hpo.records import read_trials
 from hpo.spec import StudySpec, load_study
@@ -96,6 +96,18 @@ def test_f20_a_torn_best_config_is_written_again(study: StudyFolder) -> None:
 def test_a_running_study_is_not_touched(study: StudyFolder) -> None:
     with study.owned(), pytest.raises(EnvironmentFault, match="is run by"):
         list(repair(study.path.parent))
+
+
+def test_a_study_that_cannot_be_read_keeps_no_other_from_being_repaired(study: StudyFolder) -> None:
+    results = study.path.parent
+    other = run_study(load_study({**TINY, "name": "zebra"}), results).folder
+    study.study_file.write_text(study.study_file.read_text().replace("family: mlp", "family: own"))
+    (results / "storage.sqlite").write_bytes(b"no tables" * 500)
+    done: list[str] = []
+    with pytest.raises(UsageError, match="own"):
+        done.extend(repair(results))
+    assert any(line.startswith("tiny was left as it is: ") for line in done)
+    assert f"{other.name}: 3 trials were put back into the storage" in done
 
 
 def test_the_command_says_what_it_found_and_did(study: StudyFolder, cli) -> None:

@@ -108,6 +108,8 @@ def test_the_test_split_is_other_rows(copied) -> None:
 
 def test_a_study_without_a_complete_trial_cannot_be_evaluated(copied) -> None:
     copied.best_config.unlink()
+    for trial in copied.trial_folders():
+        (trial / "result.json").unlink(missing_ok=True)
     with pytest.raises(StudyError, match=r"^tiny: no trial is complete yet; hpo run .*study.yaml$"):
         evaluate_study(copied, test=False)
 

@@ -15,8 +15,8 @@ from hpo.children import Children
 from hpo.protocol import TrialEnd, TrialOrder
 from lightning_modules.config import RunConfig
 from lightning_modules.curve import CURVE
-from lightning_modules.outcome import BEST
 from lightning_modules.result import Command, Validation
+from lightning_modules.running import BEST_CHECKPOINT
 
 FIRST = {
     "task": {"kind": "multiclass"},
@@ -104,7 +104,7 @@ class World:
                 {name: cell for name, cell in row.items() if "second" not in name}
                 for row in csv.DictReader(stream)
             ]
-        return rows, (self.place / str(number) / BEST).read_bytes()
+        return rows, (self.place / str(number) / BEST_CHECKPOINT).read_bytes()
 
 
 @pytest.fixture

@@ -75,8 +75,16 @@ def test_no_folder_means_no_study(tmp_path) -> None:
     assert list_studies(tmp_path / "nowhere") == []
 
 
+def test_a_best_config_that_is_gone_is_no_study_without_a_result(copied) -> None:
+    copied.best_config.unlink()
+    with pytest.raises(StudyError, match=r"best_config\.json is gone; hpo run .* writes it again"):
+        load_best(copied)
+
+
 def test_a_study_without_a_complete_trial_has_no_best(copied) -> None:
     copied.best_config.unlink()
+    for trial in copied.trial_folders():
+        (trial / "result.json").unlink(missing_ok=True)
     with pytest.raises(StudyError, match=r"tiny: no trial is complete yet; hpo run .*study.yaml"):
         load_best(copied)
 

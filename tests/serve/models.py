@@ -54,13 +54,20 @@ def raw_of(kind: str) -> Any:
     return pd.DataFrame({"seen": moments, "member": np.array(["True", "False"] * 200, object)})
 
 
-def table(path: Path, *, weight: float = 1.0, slow: int = 0, **changed: Any) -> Path:
+def table(
+    path: Path,
+    *,
+    weight: float = 1.0,
+    slow: int = 0,
+    towns: Sequence[str] = TOWNS,
+    **changed: Any,
+) -> Path:
     """Write a model of `people` in two classes; ``weight`` tells two of them apart."""
     raw = raw_of("table")
     columns = [
         NumericColumn(name="age", fill=40.0, center=40.0, scale=12.0),
         NumericColumn(name="income", fill=25_000.0, center=25_000.0, scale=13_000.0),
-        CategoryColumn(name="town", fill="Bonn", categories=TOWNS),
+        CategoryColumn(name="town", fill=towns[0], categories=list(towns)),
     ]
     inputs = [
         TensorSpec(name="numbers", dtype="float64", shape=[2], columns=["age", "income"]),
@@ -71,7 +78,7 @@ def table(path: Path, *, weight: float = 1.0, slow: int = 0, **changed: Any) -> 
         inputs,
         raw,
         data={"source": "csv", "path": "people.csv", "target": "buys", "ignore": ["id"]},
-        vocabularies=[TOWNS],
+        vocabularies=[list(towns)],
         **changed,
     )
     nodes = [
@@ -84,8 +91,8 @@ def table(path: Path, *, weight: float = 1.0, slow: int = 0, **changed: Any) -> 
             ["texts"],
             ["town"],
             domain="ai.onnx.ml",
-            keys_strings=TOWNS,
-            values_floats=[0.5, -0.5, 1.0],
+            keys_strings=towns,
+            values_floats=[0.5, -0.5, 1.0, *[2.0] * (len(towns) - 3)],
             default_float=0.0,
         ),
         helper.make_node("MatMul", ["town", "of_towns"], ["of_texts"]),
@@ -129,7 +136,13 @@ def numbers(path: Path, *, n_columns: int = 30, width: int = 64, n_classes: int 
     return _write(path, manifest, nodes, constants)
 
 
-def images(path: Path, *, shape: Sequence[int] = (1, 8, 8), n_filters: int = 4) -> Path:
+def images(
+    path: Path,
+    *,
+    shape: Sequence[int] = (1, 8, 8),
+    n_filters: int = 4,
+    data: Mapping[str, Any] | None = None,
+) -> Path:
     """Write a small convolutional network of digits."""
     random = np.random.default_rng(0)
     channels, height, width = shape
@@ -137,8 +150,8 @@ def images(path: Path, *, shape: Sequence[int] = (1, 8, 8), n_filters: int = 4) 
     preparation = ImagePreparation(mean=[5.0] * channels, sd=[6.0] * channels)
     spec = TensorSpec(name="images", dtype="float32", shape=list(shape))
     classes = [str(i) for i in range(10)]
-    data = {"source": "digits"}
-    manifest = _manifest(preparation, [spec], raw, data=data, classes=classes)
+    read = {"source": "digits"} if data is None else dict(data)
+    manifest = _manifest(preparation, [spec], raw, data=read, classes=classes)
     nodes = [
         helper.make_node("Conv", ["images", "filters"], ["maps"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["maps"], ["active"]),

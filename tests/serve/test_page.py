@@ -109,6 +109,48 @@ def test_what_is_no_number_is_said_beside_its_field(look: Look, people: Server) 
     assert page.is_hidden("#error")
 
 
+def test_a_mistake_stands_beside_its_field_even_where_a_filter_hid_it(
+    look: Look, serve: Serve, files: Path
+) -> None:
+    page = look(serve(files / "numbers.onnx"))
+    page.get_by_label("x7", exact=True).fill("seven")
+    page.locator("#filter").fill("x29")
+    assert not page.get_by_label("x7", exact=True).is_visible()
+    page.click("#send")
+    assert page.inner_text(".field[data-name=x7] [role=alert]") == "x7: “seven” is no number"
+    assert page.evaluate("() => document.activeElement.value") == "seven"
+    page.get_by_label("x7", exact=True).fill("1,234")
+    page.click("#send")
+    assert "“1,234” may be 1.234 or 1234" in page.inner_text("#error")
+    page.get_by_label("x7", exact=True).fill("0,234")
+    page.click("#send")
+    page.wait_for_selector("#result:not([hidden])")
+    assert page.locator("[aria-invalid]").count() == 0
+
+
+def test_a_category_is_sent_as_training_saw_it(look: Look, serve: Serve, tmp_path: Path) -> None:
+    from tests.serve import models
+
+    towns = ["Bonn", "Kyiv", " São  Paulo\t"]
+    server = serve(models.table(tmp_path / "spaces.onnx", towns=towns))
+    page = look(server)
+    page.click("#fill")
+    page.locator("select").select_option(index=3)
+    page.click("#send")
+    page.wait_for_selector("#result:not([hidden])")
+    row = {"age": 40, "income": 25_000, "town": towns[2]}
+    wanted = server.predict({"rows": [row]}).json["predictions"][0]["probabilities"]
+    assert f"{100 * max(wanted.values()):.1f}" in page.inner_text(".row.best")
+
+
+def test_of_many_categories_any_can_be_typed(look: Look, serve: Serve, tmp_path: Path) -> None:
+    from tests.serve import models
+
+    page = look(serve(models.table(tmp_path / "m.onnx", towns=[f"t{i}" for i in range(60)])))
+    assert page.get_by_label("town").get_attribute("placeholder") == "t0"
+    page.get_by_label("town").fill("t59")
+
+
 def test_the_command_that_is_shown_works(look: Look, people: Server) -> None:
     page = look(people)
     page.click("summary")
@@ -152,6 +194,33 @@ def test_an_image_is_chosen_and_predicted(
     page.wait_for_selector("#result:not([hidden])")
     wanted = server.predict({"rows": [[16] * 64]}).json["predictions"][0]["prediction"]
     assert page.inner_text("#said") == wanted
+
+
+def test_an_image_file_is_read_as_training_read_its_files(
+    look: Look, serve: Serve, tmp_path: Path
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from tests.serve import models
+
+    noise = np.random.default_rng(0).integers(0, 256, (90, 70, 4)).astype(np.uint8)
+    file = tmp_path / "noise.png"
+    Image.fromarray(noise, "RGBA").save(file)
+    data = {"source": "image_folder", "path": "pictures", "size": 8, "channels": "grey"}
+    server = serve(models.images(tmp_path / "files.onnx", data=data))
+    page = look(server)
+    page.set_input_files("#file", file)
+    page.wait_for_function("() => hasImage")
+    page.click("#send")
+    page.wait_for_selector("#result:not([hidden])")
+    (wanted,) = server.predict(file.read_bytes(), "image/png").json["predictions"]
+    share = 100 * max(wanted["probabilities"].values())
+    assert page.inner_text(".row.best").split() == [wanted["prediction"], f"{share:.1f}", "%"]
+    page.click("#invert")
+    with page.expect_request("**/predict") as changed:
+        page.click("#send")
+    assert changed.value.headers["content-type"] == "application/json"
 
 
 def test_texts_and_sequences_are_typed_in(look: Look, serve: Serve, files: Path) -> None:

@@ -182,6 +182,23 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, files: Path) -> None:
     assert server.metric("hpo_rows_total") == 5, "what the dead one counted is kept"
 
 
+@pytest.mark.slow
+def test_a_worker_that_cannot_begin_anew_takes_no_other_with_it(serve: Serve, model: Path) -> None:
+    import psutil
+
+    server = serve(model, "--workers", 2)
+    whole = model.read_bytes()
+    half(model)
+    server.wait_for(lambda: len(server.events("reload refused")) == 2)
+    max(psutil.Process(server.process.pid).children(), key=lambda one: one.pid).kill()
+    server.wait_for(lambda: len(server.events("worker cannot begin")) == 4)
+    assert "model file" in server.events("worker cannot begin")[0]["error"]
+    server.wait_for(lambda: len(server.events("worker died")) == 5)
+    assert {server.predict({"rows": [ROW]}).status for _ in range(10)} == {200}
+    model.write_bytes(whole)
+    server.wait_for(lambda: server.metric("hpo_ready_workers") == 2)
+
+
 def test_workers_end_with_the_process_that_began_them(serve: Serve, files: Path) -> None:
     import psutil
 
@@ -201,4 +218,6 @@ def test_a_server_of_a_bad_file_does_not_start(
     got = cli_process("serve", model, "--port", 0, "--workers", workers, folder=tmp_path)
     assert got.code == 2
     assert "model file" in got.err or "damaged" in got.err
+    assert got.err.count("model.onnx: ") == 1
+    assert got.err.startswith(str(model))
     assert got.out == ""

@@ -202,3 +202,6 @@ def test_the_description_is_of_the_models_own_columns(people: Server) -> None:
     assert {"/predict", "/metadata", "/health", "/ready", "/metrics"} == {*found["paths"]}
     assert people.predict({"rows": row["examples"]}).status == 200
     assert "http" not in json.dumps(found["paths"]), "nothing is loaded from elsewhere"
+    asked = [how for path in found["paths"].values() for how in path.values()]
+    assert len({how["operationId"] for how in asked}) == len(asked)
+    assert people.log, "it is JSON, without warnings"

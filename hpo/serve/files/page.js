@@ -8,6 +8,8 @@ found("address").textContent = base;
 /* An image that is chosen or drawn, at the size that the model sees. */
 const canvas = found("canvas");
 let hasImage = false;
+/* The file itself, as long as nothing is changed of it: the server reads it as training read its files. */
+let whole = null;
 
 function pen() {
   return canvas.getContext("2d", { willReadFrequently: true });
@@ -18,6 +20,7 @@ function clearImage() {
   context.fillStyle = "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
   hasImage = false;
+  whole = null;
 }
 
 async function takeImage(file) {
@@ -29,6 +32,7 @@ async function takeImage(file) {
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   if (settings.channels === 1) eachPixel((r, g, b) => Array(3).fill(0.299 * r + 0.587 * g + 0.114 * b));
   hasImage = true;
+  whole = settings.files.includes(file.type) && file.size <= settings.bytes ? file : null;
 }
 
 function eachPixel(change) {
@@ -88,6 +92,7 @@ function drawing() {
     context.stroke();
     last = next;
     hasImage = true;
+    whole = null;
   });
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => (last = null));
 }
@@ -103,13 +108,18 @@ class Mistake extends Error {
 }
 
 function cellValue(cell) {
+  if (cell instanceof HTMLSelectElement) return cell.value === "" ? null : cell.value;
   const text = cell.value.trim();
-  cell.removeAttribute("aria-invalid");
   if (text === "") return null;
   if (cell.dataset.kind === "text") return text;
+  const name = document.querySelector(`label[for=${cell.id}]`).textContent;
+  const thousands = /^([+-]?[1-9]\d{0,2}),(\d{3})$/.exec(text);
+  if (thousands) {
+    const [, high, low] = thousands;
+    throw new Mistake(`${name}: “${text}” may be ${high}.${low} or ${high}${low}; write it so`, cell);
+  }
   const number = Number(text.replace(/^([+-]?\d+),(\d+)$/, "$1.$2"));
   if (Number.isFinite(number)) return number;
-  const name = document.querySelector(`label[for=${cell.id}]`).textContent;
   throw new Mistake(`${name}: “${text}” is no number`, cell);
 }
 
@@ -131,6 +141,7 @@ function body() {
   }
   if (settings.kind === "image") {
     if (!hasImage) throw new Mistake("Choose an image" + (settings.drawn ? ", or draw one" : ""), found("file"));
+    if (whole !== null) return [whole.type, whole];
     return ["application/json", JSON.stringify({ rows: [pixels()] })];
   }
   const { value } = found("text");
@@ -205,12 +216,16 @@ function tell(answer, milliseconds) {
 
 function refuse(text, cell) {
   found("result").hidden = true;
-  found("error").textContent = text;
-  found("error").hidden = false;
-  if (cell) {
-    cell.setAttribute("aria-invalid", "true");
-    cell.focus();
-  }
+  const error = found("error");
+  const field = cell?.closest(".field");
+  (field ?? found("below")).append(error);
+  error.textContent = text;
+  error.hidden = false;
+  if (!cell) return;
+  field.hidden = false;
+  cell.setAttribute("aria-invalid", "true");
+  cell.setAttribute("aria-errormessage", "error");
+  cell.focus();
 }
 
 function cellOf(where) {
@@ -220,6 +235,7 @@ function cellOf(where) {
 
 async function predict() {
   found("error").hidden = true;
+  for (const cell of document.querySelectorAll("[aria-invalid]")) cell.removeAttribute("aria-invalid");
   const [type, content] = body();
   const began = performance.now();
   const response = await fetch("predict", { method: "POST", headers: { "content-type": type }, body: content });
@@ -266,5 +282,6 @@ if (canvas) {
   found("invert").addEventListener("click", () => {
     eachPixel((r, g, b) => [255 - r, 255 - g, 255 - b]);
     hasImage = true;
+    whole = null;
   });
 }

@@ -156,6 +156,15 @@ def test_an_ensemble_of_nothing_is_refused(study: StudyFolder, top: int, message
     assert not study.ensemble.exists()
 
 
+def test_no_other_setting_is_taken_than_where_the_data_are(cli, study: StudyFolder) -> None:
+    with pytest.raises(UsageError, match=r"model\.width has no effect on a model that is trained"):
+        make_ensemble(study, Ask(), ["model.width=3"])
+    got = cli("ensemble", study.name, "--results", study.path.parent, "--set", "seed=3")
+    assert (got.code, got.out) == (2, "")
+    assert "seed has no effect" in got.err
+    assert not study.combined.exists()
+
+
 def test_an_unknown_method_is_refused(study: StudyFolder) -> None:
     with pytest.raises(UsageError, match="--method: no method 'greed'; did you mean 'greedy'"):
         make_ensemble(study, Ask(method="greed"))  # type: ignore[arg-type]

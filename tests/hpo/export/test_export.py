@@ -116,6 +116,29 @@ def test_a_study_is_exported_by_its_name_with_its_evaluations(
     for said_of_it in ("Each class against the rest, on validation", "**accuracy**", "log\\_loss"):
         assert said_of_it in card
     assert "was never opened" in card
+    evaluate_study(copied, test=True)
+    other = next(n for n in _kept(copied) if n != manifest.members[0]["trial"])
+    for trial, times in (((), "once."), (("--trial", str(other)), "once, for other networks.")):
+        said = cli("export", "tiny", "--format", "pt2", "-o", "of.pt2", *trial)
+        assert said.code == 0, said.err
+        assert f"The test split was opened {times}" in Path("of.pt2.md").read_text()
+
+
+def test_the_value_of_folds_is_that_of_all_and_the_network_that_of_one(
+    patients: Path, tmp_path: Path
+) -> None:
+    config = json.loads((patients / "config.json").read_text())
+    path = patients.parent / "data.csv"
+    config["data"] |= {"path": str(path), "folds": 3}
+    result = train(RunConfig.model_validate(config), tmp_path / "run")
+    (tmp_path / "run" / "result.json").write_text(json.dumps({"run": result.plain()}))
+    wanted = Wanted(form="pt2", sets=(f"data.path={path}",))
+    done = export(str(tmp_path / "run"), wanted, results=tmp_path, say=lambda _: None)
+    score = done.manifest.scores[0]
+    assert (score.split, score.n_rows) == ("out of fold", 96)
+    card = done.card.read_text()
+    assert "The value is the mean of 3 folds, a network each. The network in this file" in card
+    assert "rows: 64 for training, 32 for validation" in card
 
 
 def test_an_ensemble_says_what_it_is_worth_on_the_test_split_if_that_was_opened(
@@ -138,6 +161,14 @@ def test_an_ensemble_says_what_it_is_worth_on_the_test_split_if_that_was_opened(
     assert "hpo evaluate tiny --ensemble --test" in Path("together.pt2.md").read_text()
 
 
+def test_the_card_says_of_how_many_training_rows_it_speaks(
+    patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "DESCRIBED", 10)
+    card = _export(patients, tmp_path, name="model.pt2").card.read_text()
+    assert "| column | in 10 training rows | missing |" in card
+
+
 def test_another_trial_is_exported_if_it_kept_its_weights(
     finished: Finished, tmp_path: Path
 ) -> None:
@@ -150,6 +181,11 @@ def test_another_trial_is_exported_if_it_kept_its_weights(
     assert done.manifest.name == f"tiny-{kept[-1]:04d}"
     with pytest.raises(UsageError, match=rf"--trial: trial {without} of tiny has no checkpoint"):
         export("tiny", Wanted(trial=without), results=finished.results, say=lambda line: None)
+
+
+def _kept(folder: StudyFolder) -> list[int]:
+    trials = [int(one.name) for one in folder.trial_folders()]
+    return [n for n in trials if (folder.trial(n) / "best.ckpt").is_file()]
 
 
 def test_a_study_without_a_best_config_says_so(copied: StudyFolder, tmp_path: Path) -> None:

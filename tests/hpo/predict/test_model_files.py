@@ -16,9 +16,9 @@ from hpo.predict.onnx_file import OnnxPredictor
 from hpo.predict.opening import open_predictor
 from hpo.predict.predictor import Predictor
 from hpo.predict.pt2_file import Pt2Predictor
-from hpo.predict.pt2_safety import check_pt2
+from hpo.predict.pt2_safety import checked_pt2
 from hpo.ship.manifest import MANIFEST_SCHEMA
-from hpo.ship.seal import MARK, UNSEALED, sealed
+from hpo.ship.seal import MARK, UNSEALED, check_seal, sealed
 from lightning_modules.settings import Settings
 from tests.contracts.exported import Case, exported, raw_rows, run_of, source_of
 
@@ -109,6 +109,24 @@ def test_a_foreign_onnx_file_has_no_manifest() -> None:
     model.ir_version = 10
     model.metadata_props.add(key="seal", value=UNSEALED)
     with pytest.raises(UsageError, match="is an ONNX file without hpo's manifest"):
+        _open("onnx", sealed(model.SerializeToString()))
+
+
+def test_an_onnx_file_takes_no_weights_from_other_files(
+    files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.chdir(tmp_path)
+    start = files["onnx"].rfind(MARK) + len(MARK)
+    model = onnx.ModelProto.FromString(
+        files["onnx"][:start] + b"0" * 64 + files["onnx"][start + 64 :]
+    )
+    weights = next(one for one in model.graph.initializer if one.name.endswith("weight"))
+    Path("secret").write_bytes(weights.raw_data)
+    weights.external_data.add(key="location", value="secret")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.ClearField("raw_data")
+    with pytest.raises(UsageError, match=r"model\.onnx: onnxruntime cannot read it"):
         _open("onnx", sealed(model.SerializeToString()))
 
 
@@ -225,4 +243,47 @@ def test_a_pt2_file_with_a_foreign_entry_is_refused(files: dict[str, bytes]) -> 
     with zipfile.ZipFile(out, "a") as archive:
         archive.writestr("archive/data/aotinductor/model/code.so", b"code")
     with pytest.raises(UsageError, match="it holds 'archive/data/aotinductor"):
-        check_pt2(out.getvalue(), "model.pt2")
+        checked_pt2(out.getvalue(), "model.pt2")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_an_entry_behind_another_of_its_name_hides_nothing(files: dict[str, bytes]) -> None:
+    """Torch reads the first of two entries of one name, Python the last."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(files["pt2"])) as archive, zipfile.ZipFile(out, "w") as new:
+        for name in archive.namelist():
+            if name.endswith("/models/model.json"):
+                new.writestr(name, _guard(archive.read(name).decode()))
+            new.writestr(name, archive.read(name))
+        new.comment = UNSEALED.encode()
+    with pytest.raises(UsageError, match="an entry stands in it twice"):
+        _open("pt2", sealed(out.getvalue()))
+
+
+def test_torch_reads_what_was_looked_at_whatever_else_the_bytes_say(
+    files: dict[str, bytes],
+) -> None:
+    """Where bytes stand before an archive, its own offsets lead elsewhere than Python goes."""
+    foreign = io.BytesIO()
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("archive/models/model.json", b"code")
+    content = files["pt2"].replace(MARK + check_seal(files["pt2"], "").encode(), UNSEALED.encode())
+    both = sealed(foreign.getvalue() + content)
+    with pytest.raises(RuntimeError):
+        torch.export.load(io.BytesIO(both))
+    raw = raw_rows("table")
+    np.testing.assert_array_equal(
+        _open("pt2", both).outputs(raw), _open("pt2", files["pt2"]).outputs(raw)
+    )
+
+
+def test_entries_that_are_compressed_are_refused(files: dict[str, bytes]) -> None:
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(files["pt2"])) as archive,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in archive.namelist():
+            new.writestr(name, archive.read(name))
+    with pytest.raises(UsageError, match="is compressed"):
+        checked_pt2(out.getvalue(), "model.pt2")

@@ -1,5 +1,7 @@
 """Rows of Parquet files come some at a time, with the types of training."""
 
+import io
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ from hpo.errors import DataError
 from hpo.predict import parquet_rows
 from hpo.predict.predictor import Inputs
 from hpo.predict.reading import pieces_of
+from hpo.predict.writing import write_csv, write_jsonl, write_parquet
 from lightning_modules.data.columns import CategoryColumn, NumericColumn
 from lightning_modules.data.config import ParquetConfig
 from lightning_modules.data.fitted import Fitted
@@ -52,6 +55,36 @@ def test_rows_come_some_at_a_time_and_in_their_order(
     kept = [one for piece in pieces for one in piece.kept["id"]]
     assert kept == list(range(10))
     assert pieces[-1].share == 1.0
+
+
+def test_what_is_copied_through_keeps_its_type_in_every_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr(parquet_rows, "VALUES", 8)
+    columns = {
+        "n": [0.5] * 10,
+        "c": [1] * 10,
+        "id": [2**60 + 1, None] * 5,
+        "late": [None] * 9 + [True],
+        "list": [[1, 2], None] * 5,
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    kept = ["id", "late", "list"]
+    tables = [piece.kept for piece in pieces_of(INPUTS, tmp_path / "t.parquet", keep=kept)]
+    write_parquet(iter(tables), tmp_path / "out.parquet", "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet").to_pydict()
+    assert found == {name: columns[name] for name in kept}
+    texts, lines = io.StringIO(), io.StringIO()
+    write_csv(iter(tables), texts)
+    assert texts.getvalue().splitlines()[1:3] == ['1152921504606846977,,"[1, 2]"', ",,"]
+    write_jsonl(iter(tables), lines)
+    assert [json.loads(line) for line in lines.getvalue().splitlines()[-2:]] == [
+        {"id": 2**60 + 1, "late": None, "list": "[1, 2]"},
+        {"id": None, "late": True, "list": None},
+    ]
 
 
 def test_an_index_that_was_saved_is_no_column(tmp_path: Path) -> None:

@@ -86,6 +86,11 @@ def test_a_record_without_a_checkpoint_or_a_damaged_run_is_refused(
         record = best_config(table.parent, table, **wrong)
         with pytest.raises(UsageError, match=r"best_config.json: is no such record \(checkpoint\."):
             open_run(record)
+    other = tmp_path / "model.bin"
+    other.write_bytes(b"\x08model")
+    with pytest.raises(UsageError, match=r"model\.bin: is no model; name a study, the folder of"):
+        open_run(other)
+    other.unlink()
     record.unlink()
     with pytest.raises(UsageError, match=r"holds no config.json; name the folder of a run"):
         open_run(tmp_path)

@@ -5,8 +5,11 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -110,6 +113,9 @@ def test_a_study_is_named_as_other_verbs_name_it(cli, finished, tmp_path: Path) 
     by_name = cli("predict", "tiny", path, "--results", results)
     by_path = cli("predict", results / "tiny", path)
     assert (by_name.code, by_name.out) == (0, by_path.out), by_name.err
+    misspelt = cli("predict", "tinny", path, "--results", results)
+    assert misspelt.code == 2
+    assert misspelt.err.endswith("no study 'tinny' in " + f"{results}/; did you mean 'tiny'?\n")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +221,73 @@ def test_every_way_to_name_a_run_opens_it(run: Path, finished) -> None:
         opened = open_predictor(path)
         assert opened.answers.kind == "multiclass"
         assert opened.inputs.fitted.input_shape == [4]
+
+
+@ONNX
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_leaves_no_half_file(
+    onnx: Path, number: signal.Signals, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.csv"
+    with _predicting(onnx, "-", "-o", output) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"age,town\n" + (b"1.5" + b"0" * 200 + b",B\n") * 12_000)
+        process.stdin.flush()
+        assert _until(lambda: any(tmp_path.glob(".out.csv*")))
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+@ONNX
+def test_a_reader_of_standard_output_that_goes_is_no_error(onnx: Path, tmp_path: Path) -> None:
+    many = tmp_path / "many.csv"
+    many.write_text("age,town\n" + "1,B\n" * 100_000)
+    with _predicting(onnx, many) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"prediction\n"
+        process.stdout.close()
+        assert (process.wait(30), process.stderr.read()) == (0, b"")
+
+
+@ONNX
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_standard_output_that_is_full_or_closed_is_said_in_one_line(onnx: Path, new: Path) -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        _predicting(onnx, new, "--keep", "id", stdout=full) as process,
+    ):
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(30) == 2
+    assert said.endswith(b"stdout: cannot be written: No space left on device; free space\n")
+    closed = "import sys; sys.stdout = None; from hpo.cli import main; main()"
+    with _predicting(onnx, new, "--keep", "id", code=closed) as process:
+        assert process.stderr is not None
+        assert process.stderr.read() == b"stdout: is closed; name a file with -o\n"
+        assert process.wait(30) == 2
+
+
+def _predicting(
+    *arguments: object,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    code: str = "from hpo.cli import main; main()",
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "predict", *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _until(true: Callable[[], bool]) -> bool:
+    """Wait until something is so, half a minute at most."""
+    end = time.monotonic() + 30
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
 
 
 @ONNX

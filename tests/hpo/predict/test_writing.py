@@ -68,6 +68,26 @@ def test_json_lines_hold_numbers_as_numbers_and_null_where_there_is_none() -> No
 NUMBERS = Answers(kind="regression", classes=None, target_names=None)
 
 
+def test_a_row_of_which_the_network_computes_nothing_has_no_class_and_no_label() -> None:
+    outputs = np.array([[0.9, 0.1], [np.nan, np.nan]], dtype=np.float32)
+    stream, lines = io.StringIO(), io.StringIO()
+    write_csv(iter([columns_of(outputs, TWO, probabilities=False)]), stream)
+    assert stream.getvalue() == 'prediction\n\'=no\n""\n'
+    write_jsonl(iter([columns_of(outputs, TWO, probabilities=True)]), lines)
+    assert [json.loads(line) for line in lines.getvalue().splitlines()][1] == {
+        "prediction": None,
+        "p_=no": None,
+        'p_a "b", c': None,
+    }
+    labels = Answers(kind="multilabel", classes=None, target_names=["a", "b"])
+    outputs[1, 0] = 0.7
+    made = columns_of(outputs, labels, probabilities=False)
+    assert [texts_in(column) for column in made.values()] == [["1", "1"], ["0", ""]]
+    lines = io.StringIO()
+    write_jsonl(iter([made]), lines)
+    assert json.loads(lines.getvalue().splitlines()[1]) == {"prediction_a": 1, "prediction_b": None}
+
+
 @pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs the extra parquet")
 def test_parquet_keeps_types(tmp_path: Path) -> None:
     write_parquet(tables(), tmp_path / "p.parquet", "p.parquet")

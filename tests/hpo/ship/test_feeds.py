@@ -57,12 +57,30 @@ def test_columns_are_found_by_name_in_any_order_and_as_categories_too() -> None:
         np.testing.assert_array_equal(feeds_of(manifest, other)[name], expected)
 
 
+def test_an_empty_text_is_unknown_and_not_missing_in_both_formats() -> None:
+    frame = _three().assign(town=["", None, "Köln"])
+    texts = feeds_of(_manifest("table"), frame)["texts"][:, 0].tolist()
+    assert texts[1:] == ["", "Köln"]
+    assert texts[0] not in ("", *_manifest("table").vocabularies[0])
+    assert feeds_of(_manifest("table", "pt2"), frame)["codes"][:2, 0].tolist() == [-2, -1]
+
+
 def test_a_series_has_a_window_of_steps_for_each_row() -> None:
     raw: Any = first(raw_rows("window"), 2, "window")
     found = feeds_of(_manifest("window"), raw)
     assert found["numbers"].shape == (2, 6, 4)
     np.testing.assert_array_equal(found["numbers"][1, :, 0], raw["target"].to_numpy()[6:])
     assert found["texts"].shape == (2, 6, 2)
+
+
+def test_a_step_of_a_series_without_a_logarithm_is_refused_where_one_is_taken() -> None:
+    raw: Any = first(raw_rows("window"), 2, "window")
+    manifest = _manifest("window", target="log")
+    feeds_of(manifest, raw)
+    raw.loc[3, "target"] = -1.0
+    feeds_of(_manifest("window"), raw)
+    with pytest.raises(DataError, match="row 4"):
+        feeds_of(manifest, raw)
 
 
 def test_sequences_are_cut_and_filled_up_to_the_steps_of_the_file() -> None:

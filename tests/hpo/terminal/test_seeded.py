@@ -85,8 +85,12 @@ def test_another_choice_is_told_with_the_one_before() -> None:
 
 
 def test_a_default_that_wins_is_told_by_what_the_others_lose() -> None:
-    text = _lines(_record(_config(7, [0.5, 0.51, 0.52], 0.6), CLEAR[1]), before=7)
+    record = _record(_config(7, [0.5, 0.51, 0.52], 0.6), CLEAR[1])
+    tested = record.model_copy(update={"gain_test": record.gain})
+    text = _lines(tested, before=7, opened=1)
     assert "the best other config is worse than the default by 0.3100" in text
+    assert "opened once, the best other config is worse than the default by 0.3100" in text
+    assert "\nthe default's search value 0.8300 was 0.0100 [-0.0148, 0.0348] optimistic\n" in text
 
 
 def test_what_luck_made_of_the_choice_is_told() -> None:
