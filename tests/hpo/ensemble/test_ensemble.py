@@ -176,6 +176,7 @@ def test_a_study_without_two_complete_trials_is_refused(study: StudyFolder) -> N
     with pytest.raises(StudyError, match="wards: one trial is complete, and an ensemble is of two"):
         make_ensemble(study, Ask())
     study.best_config.unlink()
+    shutil.rmtree(study.trial(read_trials(study)[0].number))
     with pytest.raises(StudyError, match="wards: no trial is complete yet"):
         make_ensemble(study, Ask())
 

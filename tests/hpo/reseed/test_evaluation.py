@@ -205,7 +205,7 @@ def test_what_cannot_be_evaluated_is_refused_before_anything_is_trained(copied) 
     with pytest.raises(UsageError, match="--test: the study has no test split"):
         evaluate_seeds(copied, Ask(test=True))
     copied.best_config.unlink()
-    with pytest.raises(StudyError, match="no trial is complete"):
+    with pytest.raises(StudyError, match=r"best_config\.json is gone"):
         evaluate_seeds(copied, TOP_TWO)
     assert not copied.evaluation.exists()
 
