@@ -1,7 +1,6 @@
 """The command line: every verb by its name, and the exit code of every error."""
 
 import inspect
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from hpo.errors import HpoError, UsageError
-from hpo.terminal.answer import answer, answer_error
+from hpo.terminal.answer import answer, answer_error, leave_standard_output
 from hpo.verbs import (
     compress,
     data,
@@ -133,7 +132,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush to
+        leave_standard_output()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  (the last border: a bug of ours)
         from hpo.terminal.answer import save_traceback

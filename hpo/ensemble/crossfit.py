@@ -19,6 +19,7 @@ from lightning_modules.seeds import derive
 REPEATS = 5
 """How often rows are cut anew, where they are few: which parts they fall into is luck, too."""
 FEW = 5_000
+UNDEFINED = "most resamples of the rows leave the objective undefined"
 Measure: TypeAlias = Callable[[Floats], Weighted]
 """From outputs to what measures them for any weights of the rows."""
 
@@ -191,6 +192,11 @@ def _ends(drawn: Doubles) -> list[float] | None:
         return None
     ends: list[float] = np.quantile(known, [0.025, 0.975]).tolist()
     return ends
+
+
+def null_because(scores: Scores) -> dict[str, str]:
+    """Return why scores have no interval, by its place in a record; empty if they have one."""
+    return {} if scores.ci95 is not None else {"scores.ci95": UNDEFINED}
 
 
 def verdict(scores: Scores, objective: Objective) -> tuple[bool, str]:

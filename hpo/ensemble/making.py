@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hpo.ensemble.arrangement import Predictions
 from hpo.ensemble.asking import Ask
-from hpo.ensemble.crossfit import best_alone, cross_fit, judge, verdict
+from hpo.ensemble.crossfit import best_alone, cross_fit, judge, null_because, verdict
 from hpo.ensemble.members import Candidate, Chosen, choose_members
 from hpo.ensemble.methods import fit
 from hpo.ensemble.objective import Objective
@@ -18,7 +18,6 @@ from hpo.ship.combined import Combination, EnsembleRecord, Member
 from lightning_modules.seeds import derive
 
 ONE_MEMBER = "all the weight is on one trial, which is no ensemble"
-UNDEFINED = "most resamples of the rows leave the objective undefined"
 
 
 def make_ensemble(folder: StudyFolder, ask: Ask, overrides: Sequence[str] = ()) -> EnsembleRecord:
@@ -81,7 +80,7 @@ def _record(
         seed=seed,
         data_sha256=first.data.sha256,
         split_sha256=first.data.split_sha256,
-        null_because={} if scores.ci95 is not None else {"scores.ci95": UNDEFINED},
+        null_because=null_because(scores),
         created_utc=now_utc(),
     )
 

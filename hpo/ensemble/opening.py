@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from hpo.ensemble.crossfit import Sides, judge
+from hpo.ensemble.crossfit import Sides, judge, null_because
 from hpo.ensemble.members import Network, networks_of
 from hpo.ensemble.objective import Objective
 from hpo.ensemble.predictions import predictions_on_test
@@ -19,8 +19,6 @@ from hpo.records import now_utc
 from hpo.ship.combined import EnsembleRecord, Method, Scores, combine
 from lightning_modules.durable import file_sha256
 from lightning_modules.settings import Settings
-
-UNDEFINED = "most resamples of the rows leave the objective undefined"
 
 
 class TestedEnsemble(Settings):
@@ -94,7 +92,7 @@ def _tested(record: EnsembleRecord, scores: Scores, *, opened: int, sha256: str)
         scores=scores,
         opened=opened,
         ensemble_sha256=sha256,
-        null_because={} if scores.ci95 is not None else {"scores.ci95": UNDEFINED},
+        null_because=null_because(scores),
         created_utc=now_utc(),
     )
 

@@ -42,6 +42,11 @@ def answer_json(command: str, result: Any, *, exit_code: int = 0) -> None:
     answer(json.dumps(envelope, ensure_ascii=False, indent=2, allow_nan=False))
 
 
+def leave_standard_output() -> None:
+    """Let what is still to be written there go nowhere: its reader is gone, or it is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def answer_error(error: HpoError, *, as_json: bool) -> None:
     """Say what went wrong: one line for each mistake, or one JSON object on standard output."""
     if not as_json:

@@ -1,6 +1,5 @@
 """Predictions in a terminal: their progress on standard error, and how they end before the end."""
 
-import os
 import signal
 import sys
 import threading
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hpo.errors import UsageError
-from hpo.terminal.answer import error_console, say, wants_screen
+from hpo.terminal.answer import error_console, leave_standard_output, say, wants_screen
 from hpo.words import duration
 
 REDRAW_S = 0.25
@@ -86,10 +85,10 @@ def standard_output() -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
     except BrokenPipeError:
-        _leave_standard_output()
+        leave_standard_output()
         raise typer.Exit(0) from None
     except OSError as error:
-        _leave_standard_output()
+        leave_standard_output()
         raise UsageError("stdout", f"cannot be written: {error.strerror}", "free space") from None
 
 
@@ -111,8 +110,3 @@ def ended_tidily() -> Iterator[None]:
     finally:
         for one in changed:
             signal.signal(one, signal.SIG_DFL)
-
-
-def _leave_standard_output() -> None:
-    """Let what is still to be written there go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
